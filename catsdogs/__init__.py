@@ -1,0 +1,1 @@
+"""catsdogs: transfer learning on pictures."""

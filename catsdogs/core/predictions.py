@@ -1,0 +1,152 @@
+"""Predictions: what a model said about pictures, apart from the model that said it.
+
+Metrics, ensembles and pages are made from this value alone, with no model and no GPU. Logits are kept in
+float64 so that nothing is lost between a saved file and a figure; where several views were merged they are
+the logarithm of the merged probabilities, whose softmax gives those probabilities back.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from catsdogs.core.errors import DataError
+from catsdogs.core.files import replacing
+
+UNLABELLED = -1
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> FloatArray:
+    """Return probabilities, float64 in [0, 1], along the last axis; rows of NaN stay NaN."""
+    wide = np.asarray(logits, dtype=np.float64)
+    shifted = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said about N pictures of C classes.
+
+    Attributes:
+        ids: One name a picture, length N, as the user knows it.
+        class_names: Length C, in the order of the columns of ``logits``.
+        logits: Float64 (N, C), calibrated (the temperature is already in them); NaN where there is an error.
+        labels: Int64 (N,), the true class or ``UNLABELLED``.
+        errors: Position of a picture -> why it could not be read.
+    """
+
+    ids: tuple[str, ...]
+    class_names: tuple[str, ...]
+    logits: FloatArray
+    labels: IntArray
+    errors: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together.
+
+        Raises:
+            DataError: Lengths or shapes differ, or a label is out of range.
+        """
+        n, classes = len(self.ids), len(self.class_names)
+        if self.logits.shape != (n, classes) or self.labels.shape != (n,):
+            raise DataError(
+                f"predictions of {n} pictures and {classes} classes have logits {self.logits.shape} "
+                f"and labels {self.labels.shape}"
+            )
+        if n and not (self.labels.min() >= UNLABELLED and self.labels.max() < classes):
+            raise DataError("a label is outside the classes")
+
+    def __len__(self) -> int:
+        """Return the number of pictures, unreadable ones included."""
+        return len(self.ids)
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Float64 (N, C) in [0, 1], rows summing to 1; NaN where there is an error."""
+        return softmax(self.logits)
+
+    @property
+    def readable(self) -> npt.NDArray[np.bool_]:
+        """Bool (N,): the picture could be read."""
+        mask = np.ones(len(self), dtype=np.bool_)
+        mask[list(self.errors)] = False
+        return mask
+
+    @property
+    def predicted(self) -> IntArray:
+        """Int64 (N,): the most probable class, or ``UNLABELLED`` where there is an error."""
+        best = np.full(len(self), UNLABELLED, dtype=np.int64)
+        best[self.readable] = self.logits[self.readable].argmax(axis=1)
+        return best
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any picture carries a true label."""
+        return bool((self.labels != UNLABELLED).any())
+
+    def select(self, positions: Sequence[int] | npt.NDArray[np.integer]) -> Predictions:
+        """Return the predictions at these positions, in this order."""
+        order = [int(position) for position in positions]
+        return Predictions(
+            ids=tuple(self.ids[i] for i in order),
+            class_names=self.class_names,
+            logits=self.logits[order].reshape(len(order), len(self.class_names)),
+            labels=self.labels[order],
+            errors={new: self.errors[old] for new, old in enumerate(order) if old in self.errors},
+        )
+
+    def scorable(self) -> Predictions:
+        """Return the pictures that could be read and carry a label: what an evaluation is about."""
+        return self.select(np.flatnonzero(self.readable & (self.labels != UNLABELLED)))
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` of plain arrays, whole or not at all."""
+        positions = sorted(self.errors)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                ids=_text(self.ids),
+                class_names=_text(self.class_names),
+                logits=self.logits,
+                labels=self.labels,
+                error_positions=np.asarray(positions, dtype=np.int64),
+                error_reasons=_text([self.errors[position] for position in positions]),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Read a file of ``save``; nothing in it can run.
+
+        Raises:
+            DataError: The file is missing, damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                positions = arrays["error_positions"].tolist()
+                return cls(
+                    ids=_strings(arrays["ids"]),
+                    class_names=_strings(arrays["class_names"]),
+                    logits=np.asarray(arrays["logits"], dtype=np.float64),
+                    labels=np.asarray(arrays["labels"], dtype=np.int64),
+                    errors=dict(zip(positions, _strings(arrays["error_reasons"]), strict=True)),
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is not a file of predictions: {error}") from error
+
+
+def _text(values: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Pack strings, odd file names included, as UTF-8 joined by zero bytes (no file name holds one)."""
+    packed = "\0".join(values).encode("utf-8", "surrogateescape")
+    return np.frombuffer(packed + (b"\0" if values else b""), dtype=np.uint8)
+
+
+def _strings(packed: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+    """Undo ``_text``."""
+    return tuple(packed.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1])

@@ -1,0 +1,88 @@
+"""PreprocessSpec: how one backbone wants its pictures; it belongs to the weights and travels with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from catsdogs.core.errors import ModelError
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+CROP_MODES = ("center", "squash")
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """Size, crop, interpolation and normalisation of a backbone's input.
+
+    Attributes:
+        height_px: Height of the network's input.
+        width_px: Width of the network's input.
+        crop_fraction: Share of the resized picture that the crop keeps, in (0, 1]; timm's ``crop_pct``.
+        crop_mode: ``center`` keeps the aspect ratio and crops; ``squash`` stretches the whole picture.
+        interpolation: One of ``INTERPOLATIONS``; always antialiased.
+        mean: Per-channel mean of pictures in [0, 1], subtracted before the network.
+        std: Per-channel standard deviation, divided by after that.
+    """
+
+    height_px: int
+    width_px: int
+    crop_fraction: float = 0.875
+    crop_mode: str = "center"
+    interpolation: str = "bicubic"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        """Refuse values that no picture can be prepared with.
+
+        Raises:
+            ModelError: A size, share, mode or statistic is out of range.
+        """
+        if not (1 <= self.height_px <= 4096 and 1 <= self.width_px <= 4096):
+            raise ModelError(f"input size {self.height_px}x{self.width_px} px is outside 1 to 4096")
+        if not 0 < self.crop_fraction <= 1:
+            raise ModelError(f"crop fraction {self.crop_fraction} is outside (0, 1]")
+        if self.crop_mode not in CROP_MODES:
+            raise ModelError(f"crop mode {self.crop_mode!r} is not one of {', '.join(CROP_MODES)}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ModelError(
+                f"interpolation {self.interpolation!r} is not one of {', '.join(INTERPOLATIONS)}"
+            )
+        statistics = (*self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, statistics)):
+            raise ModelError("mean and std need three finite numbers each")
+        if min(self.std) <= 0:
+            raise ModelError("std must be positive")
+
+    @property
+    def resized_height_px(self) -> int:
+        """Height that a picture is scaled to before the crop."""
+        return math.floor(self.height_px / self.crop_fraction)
+
+    @property
+    def resized_width_px(self) -> int:
+        """Width that a picture is scaled to before the crop."""
+        return math.floor(self.width_px / self.crop_fraction)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PreprocessSpec:
+        """Build the spec from the plain values of ``to_dict``.
+
+        Raises:
+            ModelError: A key is unknown or missing, or a value has the wrong type or range.
+        """
+        try:
+            plain = dict(values)
+            for key in ("mean", "std"):
+                if key in plain:
+                    plain[key] = tuple(float(number) for number in plain[key])
+            return cls(**plain)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"the preprocessing is not valid: {error}") from error

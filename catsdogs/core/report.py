@@ -1,0 +1,130 @@
+"""EvaluationReport: figures with their intervals, apart from the predictions they came from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from catsdogs.core.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and its 95 % interval; all three are NaN where the figure is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def undefined(cls) -> Estimate:
+        """Return the estimate of a figure that these pictures do not define."""
+        return cls(math.nan, math.nan, math.nan)
+
+    @property
+    def defined(self) -> bool:
+        """Whether the figure exists."""
+        return not math.isnan(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A picture that the model got wrong, and how sure it was."""
+
+    id: str
+    true: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What is known about a model from one set of predictions.
+
+    Attributes:
+        split: ``test``, ``val``, ``train``, or ``input`` for pictures from outside the run.
+        n: Pictures that were scored.
+        n_unreadable: Pictures that could not be read; they are not in any figure.
+        tta: The views that were merged.
+        class_names: Length C.
+        metrics: Name -> figure over all pictures.
+        per_class: Class name -> ``precision``, ``recall``, ``f1`` -> figure.
+        confusion: C rows of C counts; row is the true class, column the predicted one.
+        mistakes: Most confident first.
+    """
+
+    split: str
+    n: int
+    n_unreadable: int
+    tta: str
+    class_names: tuple[str, ...]
+    metrics: Mapping[str, Estimate]
+    per_class: Mapping[str, Mapping[str, Estimate]]
+    confusion: Sequence[Sequence[int]]
+    mistakes: Sequence[Mistake]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; undefined figures become null."""
+        return {
+            "split": self.split,
+            "n": self.n,
+            "n_unreadable": self.n_unreadable,
+            "tta": self.tta,
+            "class_names": list(self.class_names),
+            "metrics": {name: _plain(estimate) for name, estimate in self.metrics.items()},
+            "per_class": {
+                name: {figure: _plain(estimate) for figure, estimate in figures.items()}
+                for name, figures in self.per_class.items()
+            },
+            "confusion": [list(row) for row in self.confusion],
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EvaluationReport:
+        """Build the report from the plain values of ``to_dict``.
+
+        Raises:
+            DataError: A part is missing or has another form.
+        """
+        try:
+            return cls(
+                split=values["split"],
+                n=values["n"],
+                n_unreadable=values["n_unreadable"],
+                tta=values["tta"],
+                class_names=tuple(values["class_names"]),
+                metrics={name: _estimate(plain) for name, plain in values["metrics"].items()},
+                per_class={
+                    name: {figure: _estimate(plain) for figure, plain in figures.items()}
+                    for name, figures in values["per_class"].items()
+                },
+                confusion=tuple(tuple(row) for row in values["confusion"]),
+                mistakes=tuple(Mistake(**plain) for plain in values["mistakes"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"this is not an evaluation: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> EvaluationReport:
+        """Read ``evaluation.json``.
+
+        Raises:
+            DataError: The file is missing or is not an evaluation.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} is not an evaluation: {error}") from error
+
+
+def _plain(estimate: Estimate) -> dict[str, float | None]:
+    return {name: None if math.isnan(number) else number for name, number in asdict(estimate).items()}
+
+
+def _estimate(plain: Mapping[str, float | None]) -> Estimate:
+    return Estimate(**{name: math.nan if number is None else number for name, number in plain.items()})

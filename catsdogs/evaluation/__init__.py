@@ -1,0 +1,1 @@
+"""Judging Predictions; never runs a model and imports no torch."""

@@ -1,0 +1,1 @@
+"""Applying a model file to pictures."""

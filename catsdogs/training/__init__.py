@@ -1,0 +1,1 @@
+"""The one training loop: the only layer that is a LightningModule."""

@@ -1,0 +1,1 @@
+"""How much to keep of what the backbone knows."""

@@ -1,0 +1,23 @@
+"""What every test may use: the folder of real files, and a cache that is nobody's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real photos and weights, laid out as CATSDOGS_REAL promises."""
+    named = os.environ.get("CATSDOGS_REAL")
+    if not named or not Path(named).is_dir():
+        pytest.skip("CATSDOGS_REAL does not name a folder of real photos and weights")
+    return Path(named).resolve()
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every cache of a test in a folder of its own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CATSDOGS_CACHE", str(folder))
+    return folder
