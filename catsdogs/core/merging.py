@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from catsdogs.core.predictions import FloatArray, softmax
-
-_TINY = np.finfo(np.float64).tiny
+from catsdogs.core.predictions import FloatArray, log_softmax
 
 
 def log_mean_probability(logits: FloatArray) -> FloatArray:
     """Merge logits (V, N, C) by the mean of their probabilities; returns its logarithm, float64 (N, C).
 
-    One view comes back with the probabilities it had.
+    One view comes back with the probabilities it had, and with its log loss where these round to 0 or 1.
     """
-    return np.asarray(np.log(np.maximum(softmax(logits).mean(axis=0), _TINY)))
+    views = log_softmax(logits)
+    peaks = views.max(axis=0)
+    return np.asarray(peaks + np.log(np.exp(views - peaks).mean(axis=0)))
 
 
 def mean_logit(logits: FloatArray) -> FloatArray:

@@ -7,9 +7,9 @@ the logarithm of the merged probabilities, whose softmax gives those probabiliti
 
 from __future__ import annotations
 
-import zipfile
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,13 @@ def softmax(logits: npt.NDArray[np.floating]) -> FloatArray:
     wide = np.asarray(logits, dtype=np.float64)
     shifted = np.exp(wide - wide.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def log_softmax(logits: npt.NDArray[np.floating]) -> FloatArray:
+    """Return the logarithm of ``softmax``, float64 from 0 down, exact where a probability rounds to 0."""
+    wide = np.asarray(logits, dtype=np.float64)
+    shifted = wide - wide.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Predictions:
         """Check that the parts fit together.
 
         Raises:
-            DataError: Lengths or shapes differ, or a label is out of range.
+            DataError: Lengths or shapes differ, or a label or the position of an error is out of range.
         """
         n, classes = len(self.ids), len(self.class_names)
         if self.logits.shape != (n, classes) or self.labels.shape != (n,):
@@ -62,6 +69,8 @@ class Predictions:
             )
         if n and not (self.labels.min() >= UNLABELLED and self.labels.max() < classes):
             raise DataError("a label is outside the classes")
+        if self.errors and not (min(self.errors) >= 0 and max(self.errors) < n):
+            raise DataError("an error belongs to no picture")
 
     def __len__(self) -> int:
         """Return the number of pictures, unreadable ones included."""
@@ -91,9 +100,13 @@ class Predictions:
         """Whether any picture carries a true label."""
         return bool((self.labels != UNLABELLED).any())
 
-    def select(self, positions: Sequence[int] | npt.NDArray[np.integer]) -> Predictions:
-        """Return the predictions at these positions, in this order."""
-        order = [int(position) for position in positions]
+    def with_labels(self, labels: Sequence[int]) -> Predictions:
+        """Return the same predictions with these true classes, ``UNLABELLED`` where there is none."""
+        return replace(self, labels=np.asarray(labels, dtype=np.int64))
+
+    def select(self, positions: Sequence[int] | npt.NDArray[np.integer | np.bool_]) -> Predictions:
+        """Return the predictions at these positions, in this order, or where a mask (N,) is true."""
+        order = np.arange(len(self))[list(positions)].tolist()
         return Predictions(
             ids=tuple(self.ids[i] for i in order),
             class_names=self.class_names,
@@ -128,7 +141,8 @@ class Predictions:
             DataError: The file is missing, damaged or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            # Opened here because np.load leaves a damaged file open.
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 positions = arrays["error_positions"].tolist()
                 return cls(
                     ids=_strings(arrays["ids"]),
@@ -137,16 +151,15 @@ class Predictions:
                     labels=np.asarray(arrays["labels"], dtype=np.int64),
                     errors=dict(zip(positions, _strings(arrays["error_reasons"]), strict=True)),
                 )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds for a damaged file
             raise DataError(f"{path} is not a file of predictions: {error}") from error
 
 
 def _text(values: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Pack strings, odd file names included, as UTF-8 joined by zero bytes (no file name holds one)."""
-    packed = "\0".join(values).encode("utf-8", "surrogateescape")
-    return np.frombuffer(packed + (b"\0" if values else b""), dtype=np.uint8)
+    """Pack strings as ASCII JSON, which holds whatever a file name or a reason may: any byte, also zero."""
+    return np.frombuffer(json.dumps(list(values)).encode("ascii"), dtype=np.uint8)
 
 
 def _strings(packed: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     """Undo ``_text``."""
-    return tuple(packed.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1])
+    return tuple(str(value) for value in json.loads(packed.tobytes()))

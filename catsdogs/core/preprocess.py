@@ -41,7 +41,8 @@ class PreprocessSpec:
         Raises:
             ModelError: A size, share, mode or statistic is out of range.
         """
-        if not (1 <= self.height_px <= 4096 and 1 <= self.width_px <= 4096):
+        sizes = (self.height_px, self.width_px)
+        if not all(isinstance(size, int) and 1 <= size <= 4096 for size in sizes):
             raise ModelError(f"input size {self.height_px}x{self.width_px} px is outside 1 to 4096")
         if not 0 < self.crop_fraction <= 1:
             raise ModelError(f"crop fraction {self.crop_fraction} is outside (0, 1]")

@@ -118,7 +118,7 @@ class EvaluationReport:
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DataError) as error:
             raise DataError(f"{path} is not an evaluation: {error}") from error
 
 
