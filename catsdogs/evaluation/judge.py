@@ -1,0 +1,122 @@
+"""Predictions in, judgement out: every figure with its interval, the confusion and the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from catsdogs.core.errors import DataError
+from catsdogs.core.predictions import UNLABELLED, IntArray, Predictions
+from catsdogs.core.report import Estimate, EvaluationReport
+from catsdogs.core.temperature import log_losses
+from catsdogs.evaluation import metrics, weighted
+from catsdogs.evaluation.intervals import (
+    Statistic,
+    basic_interval,
+    bootstrap,
+    f1_interval,
+    mean_of_independent,
+    percentile_interval,
+    wilson,
+)
+from catsdogs.evaluation.mistakes import most_confident_mistakes
+
+# Ranking N pictures for C classes in R draws takes N x C x R steps, about 30 ns each: half a minute at most,
+# unless that leaves fewer draws than an interval needs.
+_MOST_STEPS = 1_000_000_000
+_FEWEST_RESAMPLES = 100
+
+
+def evaluate(
+    predictions: Predictions, *, split: str, tta: str, seed: int = 0, resamples: int = 1000
+) -> EvaluationReport:
+    """Return what these predictions say about the model that made them.
+
+    Only pictures that could be read and carry a label are scored. Sets of very many pictures and classes get
+    fewer resamples, at least 100.
+
+    Args:
+        predictions: Of one model, or of one merge of models.
+        split: Where the pictures come from: ``test``, ``val``, ``train`` or ``input``.
+        tta: The views that were merged.
+        seed: The same seed gives the same intervals.
+        resamples: Draws of the bootstrap behind the figures that are not shares.
+
+    Raises:
+        DataError: No picture can be scored, or the model gave a readable picture no finite score.
+    """
+    scored = _scorable(predictions)
+    confusion = metrics.confusion_matrix(scored.logits, scored.labels)
+    return EvaluationReport(
+        split=split,
+        n=len(scored),
+        n_unreadable=len(predictions.errors),
+        tta=tta,
+        class_names=scored.class_names,
+        metrics=_metrics(scored, confusion, seed, resamples),
+        per_class=_per_class(scored.class_names, confusion),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        mistakes=most_confident_mistakes(scored),
+    )
+
+
+def _scorable(predictions: Predictions) -> Predictions:
+    if not predictions.has_labels:
+        raise DataError(f"nothing to evaluate: none of the {len(predictions)} pictures has a label")
+    scored = predictions.scorable()
+    if not len(scored):
+        labelled = np.flatnonzero(predictions.labels != UNLABELLED)
+        first = int(labelled[0])
+        raise DataError(
+            f"nothing to evaluate: none of the {len(labelled)} labelled pictures could be read "
+            f"({predictions.ids[first]}: {predictions.errors[first]})"
+        )
+    lost = np.flatnonzero(~np.isfinite(scored.logits).all(axis=1))
+    if len(lost):
+        raise DataError(
+            f"the model's scores are not finite for {len(lost)} of {len(scored)} pictures, "
+            f"first {scored.ids[lost[0]]}: it was probably damaged in training"
+        )
+    return scored
+
+
+def _metrics(scored: Predictions, confusion: IntArray, seed: int, resamples: int) -> dict[str, Estimate]:
+    """Return the figures over all pictures, in the order in which they are shown."""
+    probabilities, labels = scored.probabilities, scored.labels
+    losses, scores = log_losses(scored.logits, labels), metrics.brier_scores(probabilities, labels)
+    resampled: dict[str, Statistic] = {
+        "log_loss": partial(weighted.mean, losses),
+        "auroc": partial(weighted.auroc, probabilities, labels),
+        "average_precision": partial(weighted.average_precision, probabilities, labels),
+        "brier": partial(weighted.mean, scores),
+        "ece": partial(weighted.ece, probabilities, labels),
+    }
+    draws = max(_FEWEST_RESAMPLES, _MOST_STEPS // probabilities.size)
+    replicates = bootstrap(resampled, len(scored), seed=seed, resamples=min(resamples, draws))
+    once = np.ones((len(scored), 1))
+    intervals: dict[str, Callable[..., Estimate]] = {"ece": basic_interval}
+    return {
+        "accuracy": wilson(int(np.trace(confusion)), len(scored)),
+        "balanced_accuracy": mean_of_independent(_recalls(confusion)),
+    } | {
+        name: intervals.get(name, percentile_interval)(float(statistic(once)[0]), replicates[name])
+        for name, statistic in resampled.items()
+    }
+
+
+def _recalls(confusion: IntArray) -> list[Estimate]:
+    return [wilson(int(row[i]), int(row.sum())) for i, row in enumerate(confusion)]
+
+
+def _per_class(class_names: tuple[str, ...], confusion: IntArray) -> dict[str, dict[str, Estimate]]:
+    hits, actual, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    return {
+        name: {
+            "precision": wilson(int(hits[i]), int(called[i])),
+            "recall": wilson(int(hits[i]), int(actual[i])),
+            "f1": f1_interval(int(hits[i]), int(actual[i] + called[i] - hits[i])),
+        }
+        for i, name in enumerate(class_names)
+    }

@@ -1,0 +1,178 @@
+"""Intervals must hold the truth about 95 times in 100; these simulate worlds whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from catsdogs.core.predictions import softmax
+from catsdogs.core.report import Estimate
+from catsdogs.evaluation import weighted
+from catsdogs.evaluation.intervals import (
+    basic_interval,
+    bootstrap,
+    f1_interval,
+    mean_of_independent,
+    percentile_interval,
+    wilson,
+)
+
+
+def covers(estimate: Estimate, truth: float) -> bool:
+    return estimate.low <= truth <= estimate.high
+
+
+def log_loss_of(values: np.ndarray) -> dict:
+    return {"mean": lambda counts: weighted.mean(values, counts)}
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (1, 1), (7, 20), (0, 50), (50, 50), (1971, 2000)])
+def test_wilson_equals_scipy(successes, trials):
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    ours = wilson(successes, trials)
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert ours.low <= ours.value <= ours.high
+
+
+def test_wilson_of_perfection_leaves_room_for_doubt():
+    assert wilson(20, 20).high == 1.0
+    assert 0.8 < wilson(20, 20).low < 0.9
+    assert wilson(0, 20).low == 0.0
+    assert 0.1 < wilson(0, 20).high < 0.2
+
+
+def test_no_trials_no_figure():
+    assert not wilson(0, 0).defined
+    assert not f1_interval(0, 0).defined
+
+
+@pytest.mark.parametrize("truth", [0.6, 0.95, 0.985])
+def test_wilson_holds_the_truth_95_times_in_100(truth):
+    drawn = np.random.default_rng(0).binomial(200, truth, size=3000)
+    assert 0.925 < np.mean([covers(wilson(int(k), 200), truth) for k in drawn]) < 0.985
+
+
+def test_the_interval_of_f1_holds_the_truth():
+    # true & called, true only, called only, neither
+    cells = [0.4, 0.06, 0.09, 0.45]
+    truth = 2 * cells[0] / (2 * cells[0] + cells[1] + cells[2])
+    drawn = np.random.default_rng(0).multinomial(150, cells, size=3000)
+    held = [covers(f1_interval(int(a), int(a + b + c)), truth) for a, b, c, _ in drawn]
+    assert 0.93 < np.mean(held) < 0.975
+
+
+def test_the_interval_of_a_mean_of_recalls_holds_the_truth():
+    generator, recalls, sizes = np.random.default_rng(0), (0.98, 0.8, 0.9), (60, 25, 100)
+    drawn = np.stack(
+        [generator.binomial(n, p, size=2000) for n, p in zip(sizes, recalls, strict=True)], axis=1
+    )
+    means = (
+        mean_of_independent([wilson(int(k), n) for k, n in zip(row, sizes, strict=True)]) for row in drawn
+    )
+    assert 0.93 < np.mean([covers(mean, np.mean(recalls)) for mean in means]) < 0.98
+
+
+def test_a_mean_leaves_out_what_is_undefined():
+    one = wilson(9, 10)
+    assert mean_of_independent([one, Estimate.undefined()]) == one
+    assert not mean_of_independent([Estimate.undefined()]).defined
+    assert not mean_of_independent([]).defined
+
+
+def test_resamples_draw_as_many_pictures_as_there_are():
+    seen = []
+    bootstrap({"n": lambda counts: (seen.append(counts), counts.sum(axis=0))[1]}, 30, seed=0, resamples=400)
+    counts = np.concatenate(seen, axis=1)
+    assert counts.shape == (30, 400)
+    assert (counts.sum(axis=0) == 30).all()
+    assert counts.mean(axis=1) == pytest.approx(np.ones(30), abs=0.25)
+    assert counts.var() == pytest.approx(1 - 1 / 30, abs=0.05)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    values = np.random.default_rng(1).exponential(size=50)
+    first, again, other = (
+        bootstrap(log_loss_of(values), 50, seed=seed, resamples=300)["mean"] for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_blocks_do_not_change_the_draws(monkeypatch):
+    values = np.random.default_rng(1).exponential(size=50)
+    whole = bootstrap(log_loss_of(values), 50, seed=4, resamples=100)["mean"]
+    monkeypatch.setattr("catsdogs.evaluation.intervals._BLOCK_CELLS", 50 * 17)
+    blocks = bootstrap(log_loss_of(values), 50, seed=4, resamples=100)["mean"]
+    np.testing.assert_allclose(blocks, whole, rtol=1e-12)
+
+
+def test_the_percentile_interval_of_a_mean_holds_the_truth():
+    generator, held = np.random.default_rng(0), []
+    for seed in range(400):
+        losses = generator.exponential(size=150)
+        replicates = bootstrap(log_loss_of(losses), 150, seed=seed, resamples=300)["mean"]
+        held.append(covers(percentile_interval(losses.mean(), replicates), 1.0))
+    assert 0.90 < np.mean(held) < 0.98
+
+
+def test_the_percentile_interval_of_auroc_holds_the_truth():
+    generator, held, once = np.random.default_rng(0), [], np.ones((200, 1))
+    labels = np.arange(200) % 2
+    truth = 0.5 * (1 + math.erf(1.5 / 2))  # P(N(1.5, 1) > N(0, 1))
+    for seed in range(300):
+        scores = generator.normal(size=200) + 1.5 * labels
+        probabilities = softmax(np.stack([np.zeros(200), scores], axis=1))
+
+        def auroc(counts, probabilities=probabilities):
+            return weighted.auroc(probabilities, labels, counts)
+
+        replicates = bootstrap({"auroc": auroc}, 200, seed=seed, resamples=300)["auroc"]
+        held.append(covers(percentile_interval(float(auroc(once)[0]), replicates), truth))
+    assert 0.90 < np.mean(held) < 0.98
+
+
+def calibrated(generator: np.random.Generator, n: int, off: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities that are ``off`` too high for the class they name, and labels drawn from the truth."""
+    confidence = generator.uniform(0.6 + off, 0.99, size=n)
+    right = generator.random(n) < confidence - off
+    return np.stack([1 - confidence, confidence], axis=1), right.astype(np.int64)
+
+
+@pytest.mark.parametrize(("off", "least"), [(0.0, 0.5), (0.1, 0.84)])
+def test_the_interval_of_ece_is_on_the_right_side(off, least):
+    generator, basic, percentile = np.random.default_rng(0), [], []
+    for seed in range(200):
+        probabilities, labels = calibrated(generator, 300, off)
+
+        def ece(counts, probabilities=probabilities, labels=labels):
+            return weighted.ece(probabilities, labels, counts)
+
+        value = float(ece(np.ones((300, 1)))[0])
+        replicates = bootstrap({"ece": ece}, 300, seed=seed, resamples=200)["ece"]
+        basic.append(covers(basic_interval(value, replicates), off))
+        percentile.append(covers(percentile_interval(value, replicates), off))
+    assert np.mean(basic) > least
+    if off == 0:
+        assert not any(percentile)  # why ECE does not get the percentile interval
+
+
+def test_replicates_that_do_not_exist_are_left_out():
+    replicates = np.array([0.4, math.nan, 0.6, math.nan])
+    estimate = percentile_interval(0.5, replicates)
+    assert 0.4 <= estimate.low < 0.5 < estimate.high <= 0.6
+    assert not percentile_interval(math.nan, np.full(3, math.nan)).defined
+    assert not basic_interval(math.nan, np.full(3, math.nan)).defined
+
+
+def test_the_limits_leave_out_two_and_a_half_percent_on_either_side():
+    replicates = np.linspace(0, 1, 1001)
+    assert percentile_interval(0.5, replicates) == Estimate(0.5, pytest.approx(0.025), pytest.approx(0.975))
+    assert basic_interval(0.6, replicates) == Estimate(0.6, pytest.approx(0.225), 1.0)
+    assert basic_interval(0.4, replicates) == Estimate(0.4, 0.0, pytest.approx(0.775))
+
+
+def test_an_interval_always_holds_its_value():
+    skewed = np.linspace(0.2, 0.3, 50)
+    assert percentile_interval(0.1, skewed).low == 0.1
+    assert basic_interval(0.1, skewed) == Estimate(0.1, 0.0, 0.1)
