@@ -1,0 +1,207 @@
+"""Where bytes come from: a folder, a zip or a renderer of drawn pictures, behind one interface."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from catsdogs.core.errors import DataError, PictureError
+
+# A pipe must not make the reader wait, and a terminal must not become ours.
+_OPEN_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+)
+
+
+class Entry(NamedTuple):
+    """One file of a store.
+
+    Attributes:
+        name: Its name inside the store, with forward slashes.
+        size: In bytes.
+        fingerprint: Changes when the content does: size and time of a file, size and checksum in a zip.
+    """
+
+    name: str
+    size: int
+    fingerprint: str
+
+
+class Store(Protocol):
+    """A place that holds pictures; it may be pickled, and shared by threads and forked processes.
+
+    Attributes:
+        root: What it was opened with.
+    """
+
+    root: str
+
+    def entries(self) -> list[Entry]:
+        """Return every regular file, sorted by name.
+
+        Raises:
+            DataError: The store cannot be listed.
+        """
+        ...
+
+    def read(self, name: str, limit_bytes: int) -> bytes:
+        """Return the bytes of one file.
+
+        Raises:
+            PictureError: It cannot be read, or is larger than ``limit_bytes``.
+        """
+        ...
+
+
+def is_drawn(root: str) -> bool:
+    """Whether a root asks for drawn pictures: ``drawn``, ``drawn:...``, ``drawn?...``; not ``./drawn``."""
+    return root == "drawn" or root.startswith(("drawn:", "drawn?"))
+
+
+def root_of(folder: Path) -> str:
+    """Return the root that opens a folder, whatever it is called."""
+    root = os.fspath(folder)
+    return f"./{root}" if is_drawn(root) else root
+
+
+def open_store(root: str) -> Store:
+    """Return the store of a folder, of a zip or of drawn pictures; a zip is opened once a process.
+
+    Raises:
+        DataError: The root is missing, or is neither a folder nor a readable zip.
+    """
+    if is_drawn(root):
+        from catsdogs.data.generated import DrawnStore
+
+        return DrawnStore(root)
+    if not root:
+        raise DataError("the path of the pictures is empty")
+    try:
+        mode = Path(root).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root} cannot be opened: {failure_reason(error)}") from error
+    if stat.S_ISDIR(mode):
+        return FolderStore(root)
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{root} is not a folder or a zip")
+    from catsdogs.data.archives import open_zip
+
+    return open_zip(root)
+
+
+def failure_reason(error: Exception) -> str:
+    """Return why the system refused a file, in a few words that are the same for every file."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return (reason or type(error).__name__).lower()
+
+
+def too_large(limit_bytes: int) -> PictureError:
+    """Return the error of a file beyond the limit."""
+    megabytes, rest = divmod(limit_bytes, 2**20)
+    return PictureError(f"larger than {limit_bytes} bytes" if rest else f"larger than {megabytes} MB")
+
+
+class FolderStore:
+    """The regular files below a folder.
+
+    Links to folders are followed, but each folder is visited once, by its name without links where there is
+    one; a link to a folder above the root is a loop and is not followed.
+
+    Attributes:
+        root: The folder.
+        unreadable_folders: Names of the folders that the last ``entries`` could not list.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.unreadable_folders: tuple[str, ...] = ()
+
+    def entries(self) -> list[Entry]:
+        """Return every regular file, sorted by name; what cannot be listed is in ``unreadable_folders``.
+
+        Raises:
+            DataError: The root itself cannot be listed.
+        """
+        unreadable: dict[str, str] = {}
+        found = sorted(_walk(self.root, unreadable))
+        if "" in unreadable:
+            raise DataError(f"{self.root} cannot be listed: {unreadable['']}")
+        self.unreadable_folders = tuple(sorted(unreadable))
+        return found
+
+    def read(self, name: str, limit_bytes: int) -> bytes:
+        """Return the bytes of one file; never waits for a pipe or a device.
+
+        Raises:
+            PictureError: It cannot be read, or is larger than ``limit_bytes``.
+        """
+        try:
+            handle = os.open(Path(self.root, name), _OPEN_FLAGS)
+            try:
+                return _read_regular(handle, limit_bytes)
+            finally:
+                os.close(handle)
+        except (OSError, ValueError) as error:
+            raise PictureError(failure_reason(error)) from error
+
+
+def _read_regular(handle: int, limit_bytes: int) -> bytes:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        raise PictureError("not a regular file")
+    if found.st_size > limit_bytes:
+        raise too_large(limit_bytes)
+    with open(handle, "rb", closefd=False) as stream:
+        return stream.read(found.st_size)
+
+
+def _walk(root: str, unreadable: dict[str, str]) -> Iterator[Entry]:
+    """Yield every regular file below the root, in no useful order; note folders that cannot be listed."""
+    visited = _folders_above(root)
+    pending = deque([(root, "")])
+    while pending:
+        path, prefix = pending.popleft()
+        try:
+            children = _children_once(path, visited)
+        except OSError as error:
+            unreadable[prefix.rstrip("/")] = failure_reason(error)
+            continue
+        for child in children:
+            try:
+                found = child.stat()
+            except OSError:
+                continue  # a broken link, or gone since it was listed
+            if stat.S_ISREG(found.st_mode):
+                yield Entry(prefix + child.name, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
+            elif stat.S_ISDIR(found.st_mode):
+                # Links wait until real folders are done: a folder with two names is known by its own.
+                add = pending.append if child.is_symlink() else pending.appendleft
+                add((child.path, f"{prefix}{child.name}/"))
+
+
+def _children_once(path: str, visited: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, or nothing where it was visited before under any name."""
+    identity = _identity(Path(path))
+    if identity in visited:
+        return []
+    visited.add(identity)
+    with os.scandir(path) as listing:
+        return sorted(listing, key=lambda child: child.name)
+
+
+def _folders_above(root: str) -> set[tuple[int, int]]:
+    above = set()
+    for folder in Path(root).resolve().parents:
+        with contextlib.suppress(OSError):
+            above.add(_identity(folder))
+    return above
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
