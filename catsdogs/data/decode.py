@@ -1,0 +1,333 @@
+"""Untrusted bytes -> upright RGB picture, within limits.
+
+Formats are an allow-list of decoders that start no program, open no other file and tell the size of a picture
+before they allocate it. Limits are checked on that size. Large pictures wait for their share of a memory
+budget that all threads of the process hold together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import io
+import logging
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, _imaging
+from PIL.JpegImagePlugin import JpegImageFile
+
+from catsdogs.core.errors import PictureError
+
+# Beside JPEG, in the order they are tried; TGA has no magic number and accepts the most, so it comes last.
+# Left out: EPS, WMF and PDF start programs or are one; ICO, CUR and BLP decode an inner picture before its
+# size can be judged; the rest are not formats of photos.
+FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "DDS", "PCX", "TGA")
+
+MEMORY_BUDGET_BYTES = 512 * 2**20  # what the decoders of this process may hold at once
+
+# Bytes a pixel from the decoder's picture to the upright RGB one, by mode, and what a decoder holds beside
+# that; from the peak memory of pictures of 24 million pixels, turned and with alpha where they can be.
+_MODE_BYTES = {"RGB": 8, "L": 9, "LA": 16, "PA": 16, "I": 16, "F": 16}
+_OTHER_MODE_BYTES = 12
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 10, "JPEG2000": 16}
+
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_JPEG_START_OF_SCAN = b"\xff\xda"
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TIFF_BITS_PER_SAMPLE = 258
+_TIFF_SAMPLE_FORMAT = 339
+_TIFF_SIGNED = 2
+_ROWS_AT_ONCE = 64
+_PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a picture may be before it is refused.
+
+    Attributes:
+        max_bytes: Size of the file.
+        max_pixels: Width x height of what is decoded.
+        max_jpeg_pixels: Width x height of a JPEG before it is scaled down in decoding.
+        max_slow_pixels: Width x height where Pillow decodes in Python, which takes 2 seconds a million.
+        max_scans: Passes over a progressive JPEG, of which each touches every pixel; encoders use up to 20.
+        max_side_ratio: Long side / short side.
+    """
+
+    max_bytes: int = 128 * 2**20
+    max_pixels: int = 50_000_000
+    max_jpeg_pixels: int = 250_000_000
+    max_slow_pixels: int = 1_000_000
+    max_scans: int = 200
+    max_side_ratio: float = 1000.0
+
+
+_DEFAULT_LIMITS = DecodeLimits()
+
+
+def decode(
+    data: bytes, *, at_least_px: tuple[int, int] | None = None, limits: DecodeLimits = _DEFAULT_LIMITS
+) -> Image.Image:
+    """Decode a picture, turn it upright and convert it to RGB; transparency becomes white.
+
+    Args:
+        data: A whole file.
+        at_least_px: (width, height) that views are resized to. A much larger picture comes smaller, divided
+            by a whole number, but keeps twice these sides: the antialiased resize that follows still has
+            pixels to average, and the last block, if only partly filled, shifts that edge of the view by less
+            than half a pixel. A JPEG is scaled while it is decoded. None asks for every pixel.
+        limits: What to refuse.
+
+    Raises:
+        PictureError: With a short reason, figures in brackets; nothing else is raised.
+    """
+    _silence()
+    try:
+        return _decode(data, at_least_px, limits)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError("not a picture of an allowed format") from None
+    except Image.DecompressionBombError:
+        raise PictureError("too many pixels") from None
+    except MemoryError:
+        raise PictureError("not enough memory") from None
+    except Exception as error:
+        truncated = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise PictureError("truncated" if truncated else "damaged") from error
+
+
+def _decode(data: bytes, at_least_px: tuple[int, int] | None, limits: DecodeLimits) -> Image.Image:
+    if not data:
+        raise PictureError("empty file")
+    if len(data) > limits.max_bytes:
+        raise PictureError(f"too many bytes ({len(data)})")
+    picture = _open(data)
+    full_size = picture.size
+    scans = _count_scans(picture, data)
+    _check_header(picture, scans, limits)
+    if isinstance(picture, JpegImageFile) and at_least_px:
+        picture.draft(None, _sides_to_keep(at_least_px, _orientation(picture)))
+    if picture.width * picture.height > limits.max_pixels:
+        raise _too_many_pixels(full_size)
+    with _BUDGET.share(_bytes_needed(picture, full_size, scans), full_size):
+        picture.load()
+        orientation = _orientation(picture)
+        return _upright(_shrunk(_to_rgb(picture), at_least_px, orientation), orientation)
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Open a picture; only its header is read."""
+    if data.startswith(_JPEG_MAGIC):
+        # Image.open refuses sizes that a JPEG may have before it is scaled down, and makes a file of several
+        # frames (MPO) one that cannot be scaled.
+        return JpegImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _check_header(picture: ImageFile.ImageFile, scans: int, limits: DecodeLimits) -> None:
+    pixels = picture.width * picture.height
+    if max(picture.size) > limits.max_side_ratio * min(picture.size):
+        raise PictureError(f"side ratio too large ({picture.width}x{picture.height})")
+    if pixels > limits.max_jpeg_pixels:
+        raise _too_many_pixels(picture.size)
+    if scans > limits.max_scans:
+        raise PictureError(f"too many scans ({scans})")
+    in_python = any(tile.codec_name in Image.DECODERS for tile in picture.tile)
+    if in_python and pixels > limits.max_slow_pixels:
+        raise _too_many_pixels(picture.size)
+
+
+def _too_many_pixels(size: tuple[int, int]) -> PictureError:
+    return PictureError(f"too many pixels ({size[0]}x{size[1]})")
+
+
+def _count_scans(picture: ImageFile.ImageFile, data: bytes) -> int:
+    """Return how often a JPEG passes over its pixels; 1 is a plain photo, or no JPEG."""
+    if not isinstance(picture, JpegImageFile) or picture.fp is None:
+        return 1
+    first_scan = data.rfind(_JPEG_START_OF_SCAN, 0, picture.fp.tell())
+    components_in_scan = data[first_scan + 4]
+    if components_in_scan == picture.layers and "progressive" not in picture.info:
+        return 1
+    return max(2, data.count(_JPEG_START_OF_SCAN, first_scan))
+
+
+def _bytes_needed(picture: ImageFile.ImageFile, full_size: tuple[int, int], scans: int) -> int:
+    """Estimate the peak memory of decoding and converting a picture of which the header is known."""
+    a_pixel = _MODE_BYTES.get(picture.mode, _OTHER_MODE_BYTES) + _DECODER_BYTES.get(picture.format or "", 0)
+    needed = picture.width * picture.height * a_pixel
+    if isinstance(picture, JpegImageFile) and scans > 1:
+        # libjpeg keeps two bytes for every coefficient of the full size until the last scan.
+        needed += full_size[0] * full_size[1] * 2 * picture.layers
+    return needed
+
+
+def _sides_to_keep(at_least_px: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Return the (width, height) that is sharp enough, of the picture before it is turned."""
+    width, height = at_least_px
+    return (2 * height, 2 * width) if orientation >= 5 else (2 * width, 2 * height)
+
+
+def _shrunk(picture: Image.Image, at_least_px: tuple[int, int] | None, orientation: int) -> Image.Image:
+    """Average whole blocks of pixels where enough of them remain."""
+    if at_least_px is None:
+        return picture
+    width, height = _sides_to_keep(at_least_px, orientation)
+    factor = min(picture.width // width, picture.height // height)
+    return picture.reduce(factor) if factor > 1 else picture
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) where it is absent or broken."""
+    with contextlib.suppress(Exception):
+        orientation = picture.getexif().get(_EXIF_ORIENTATION)
+        if orientation in _TRANSPOSE:
+            return int(orientation)
+    return 1
+
+
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else picture
+
+
+def _to_rgb(picture: ImageFile.ImageFile) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):
+        return _grey(picture).convert("RGB")
+    if picture.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
+    if _has_transparency(picture):
+        return _on_white(picture)
+    if picture.mode == "RGB" and isinstance(picture, JpegImageFile):
+        return picture
+    # Also for RGB: the new picture lets go of the decoder's buffers and of the file.
+    return picture.convert("RGB")
+
+
+def _has_transparency(picture: Image.Image) -> bool:
+    # Pillow's own has_transparency_data fails on a palette picture without a palette.
+    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        return True
+    return picture.mode == "P" and picture.palette is not None and picture.palette.mode.endswith("A")
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    if picture.mode != "RGBA":
+        picture = picture.convert("RGBA")
+    page = Image.new("RGB", picture.size, "white")
+    page.paste(picture, mask=picture.getchannel("A"))
+    return page
+
+
+def _grey(picture: ImageFile.ImageFile) -> Image.Image:
+    """Scale grey of 12, 16 or 32 bits or floating point to 8 bits; what is not a number becomes black."""
+    values = np.asarray(picture)
+    low, high = _grey_range(picture, values)
+    scale = 255.0 / (high - low) if high > low else 0.0
+    grey = np.empty(values.shape, dtype=np.uint8)
+    # A few rows at a time: a large picture in float64 would not fit into the memory budget.
+    for top in range(0, len(values), _ROWS_AT_ONCE):
+        rows = slice(top, top + _ROWS_AT_ONCE)
+        scaled = np.nan_to_num((values[rows].astype(np.float64) - low) * scale)
+        grey[rows] = np.clip(scaled, 0, 255) + 0.5
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey)
+
+
+def _grey_range(picture: ImageFile.ImageFile, values: npt.NDArray[np.generic]) -> tuple[float, float]:
+    """Return which values are black and white: as the format says, else the narrowest usual ones that fit."""
+    numbers = values[np.isfinite(values)] if picture.mode == "F" else values
+    if not numbers.size:
+        return 0.0, 0.0
+    low, high = float(numbers.min()), float(numbers.max())
+    for white in _possible_whites(picture):
+        if low >= 0 and high <= white:
+            return 0.0, white
+    return low, high
+
+
+def _possible_whites(picture: ImageFile.ImageFile) -> tuple[float, ...]:
+    """Return the usual values of white, ascending; just one where the file says which."""
+    if picture.mode == "F":
+        return 1.0, 255.0, 65535.0
+    tags = getattr(picture, "tag_v2", {})
+    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (32 if tags else 16,))[0]
+    signed = tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _TIFF_SIGNED
+    return (255.0, 65535.0) if bits > 16 else (2.0 ** (bits - signed) - 1,)
+
+
+def _silence() -> None:
+    """Keep what Pillow and libtiff say about broken files off the terminal.
+
+    A filter that is put in and stays is safe with threads, which ``warnings.catch_warnings`` is not. It is
+    looked for each time because others (pytest, a ``catch_warnings`` around us) put the old filters back.
+    """
+    if _PILLOW_WARNINGS not in warnings.filters:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+    _silence_libraries()
+
+
+@functools.cache
+def _silence_libraries() -> None:
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    # libtiff writes to the terminal from C. Where Pillow hides the functions of its libtiff (on Windows) it
+    # goes on doing so.
+    with contextlib.suppress(OSError, AttributeError):
+        libtiff = ctypes.CDLL(_imaging.__file__)
+        for set_handler in (libtiff.TIFFSetErrorHandler, libtiff.TIFFSetWarningHandler):
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
+
+
+class _MemoryBudget:
+    """Bytes that threads share: who needs more than is free waits until others are done."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total_bytes = total_bytes
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: in a forked process the threads that held shares do not exist."""
+        self._free_bytes = self._total_bytes
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def share(self, needed_bytes: int, size: tuple[int, int]) -> Iterator[None]:
+        if needed_bytes > self._total_bytes:
+            raise _too_many_pixels(size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free_bytes >= needed_bytes)
+            self._free_bytes -= needed_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free_bytes += needed_bytes
+                self._changed.notify_all()
+
+
+_BUDGET = _MemoryBudget(MEMORY_BUDGET_BYTES)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_BUDGET.reset)
