@@ -32,6 +32,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             raise OutputError(f"cannot write {path}: it is there already and is not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-", suffix=".tmp")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"cannot write {path}: a file is where its folder should be") from error
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     os.close(handle)
@@ -47,15 +49,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def require_writable(path: str | Path) -> None:
-    """Find out before the work whether ``path`` can be written after it.
+    """Find out before the work whether ``path`` can be written after it; nothing stays behind.
 
     Raises:
         OutputError: It is a folder, or its folder cannot be made or written.
     """
-    if Path(path).is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder")
-    with contextlib.suppress(_NotWrittenError), replacing(path):
-        raise _NotWrittenError
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder")
+        new_folders = [folder for folder in target.parents if not folder.exists()]
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with contextlib.suppress(_NotWrittenError), replacing(path):
+            raise _NotWrittenError
+    finally:
+        for folder in new_folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 class _NotWrittenError(Exception):

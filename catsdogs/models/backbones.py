@@ -1,0 +1,285 @@
+"""The only door to timm: create a backbone, load its weights strictly, and say how it wants its pictures.
+
+A backbone here is a timm network without its classifier: float (B, 3, H, W) in, features (B, D) out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import timm
+import torch
+from safetensors.torch import load_file
+from timm.data.config import resolve_model_data_config
+from torch import Tensor, nn
+
+from catsdogs.core.errors import ModelError
+from catsdogs.core.preprocess import CROP_MODES, PreprocessSpec
+from catsdogs.models.hub import brief_hub
+
+HUB, RANDOM = "hub", "none"
+_WRAPPERS = ("state_dict_ema", "state_dict", "model")
+_SHOWN_KEYS = 3
+
+
+def create_backbone(
+    name: str, weights: str = RANDOM, *, input_size: int | None = None, stochastic_depth: float = 0.0
+) -> tuple[nn.Module, PreprocessSpec]:
+    """Build a timm backbone without its classifier and say how it wants its pictures.
+
+    Args:
+        name: A timm architecture, with or without a pretrained tag.
+        weights: ``hub`` fetches timm's weights, ``none`` leaves them random, anything else is a local
+            safetensors or PyTorch file.
+        input_size: Height and width of the input in pixels, where another than the weights' own is wanted.
+        stochastic_depth: Rate at which residual branches are dropped in training, where the network has them.
+
+    Returns:
+        The network, whose ``head_hidden_size`` or ``num_features`` is the width D of its features, and its
+        preprocessing: timm's, overridden by the metadata of a safetensors file, overridden by ``input_size``.
+
+    Raises:
+        ModelError: The name is unknown, the weights cannot be had or do not fit, or the size is impossible.
+    """
+    _require_known(name)
+    if not 0 <= stochastic_depth < 1:
+        raise ModelError(f"stochastic depth {stochastic_depth} is outside [0, 1)")
+    options = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+    backbone = _from_hub(name, options) if weights == HUB else _create(name, options)
+    spec = timm_spec(backbone)
+    if weights not in (HUB, RANDOM):
+        state, metadata = read_weights(weights)
+        spec = spec_from_metadata(spec, metadata, name, weights)
+        load_strictly(backbone, state, weights)
+    if input_size is not None:
+        spec = replace(spec, height_px=input_size, width_px=input_size)
+    fit_to_input(backbone, spec)
+    return backbone, spec
+
+
+def timm_version() -> str:
+    """Return the version of timm, which decides what an architecture's name means."""
+    return str(timm.__version__)
+
+
+def feature_width(backbone: nn.Module) -> int:
+    """Return D, the width of the features that a backbone made here gives."""
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
+
+
+def fit_to_input(backbone: nn.Module, spec: PreprocessSpec) -> None:
+    """Make a backbone accept the size of ``spec``, also where it has position embeddings or windows.
+
+    Raises:
+        ModelError: The network cannot work at that size.
+    """
+    config: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
+    size = (spec.height_px, spec.width_px)
+    if tuple(config["input_size"][1:]) == size:
+        return
+    try:
+        if config.get("fixed_input_size"):
+            _set_input_size(backbone, size)
+        _try_out(backbone, size)
+    except (AttributeError, AssertionError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{config.get('architecture')} cannot work at {size[0]}x{size[1]} px: {_first_line(error)}"
+        ) from error
+
+
+def timm_spec(backbone: nn.Module) -> PreprocessSpec:
+    """Return the preprocessing that timm's own configuration gives for this network."""
+    config = resolve_model_data_config(backbone)  # type: ignore[no-untyped-call]
+    _, height, width = config["input_size"]
+    crop_mode = config["crop_mode"] if config["crop_mode"] in CROP_MODES else "center"
+    return PreprocessSpec(
+        height_px=height,
+        width_px=width,
+        crop_fraction=config["crop_pct"],
+        crop_mode=crop_mode,
+        interpolation=config["interpolation"] if config["interpolation"] != "random" else "bilinear",
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )
+
+
+def spec_from_metadata(
+    spec: PreprocessSpec, metadata: Mapping[str, str], name: str, source: str
+) -> PreprocessSpec:
+    """Override ``spec`` with what a safetensors file says about its own preprocessing.
+
+    Raises:
+        ModelError: The file names another architecture, or a value makes no sense.
+    """
+    architecture = metadata.get("architecture")
+    if architecture and architecture != name.partition(".")[0]:
+        raise ModelError(f"{source} holds weights of {architecture}, not of {name}")
+    changes: dict[str, Any] = {}
+    try:
+        if "input_size" in metadata:
+            _, changes["height_px"], changes["width_px"] = map(int, metadata["input_size"].split(","))
+        if "crop_pct" in metadata:
+            changes["crop_fraction"] = float(metadata["crop_pct"])
+        for key in ("mean", "std"):
+            if key in metadata:
+                changes[key] = tuple(map(float, metadata[key].split(",")))
+    except ValueError as error:
+        raise ModelError(f"{source} has damaged metadata: {error}") from error
+    changes |= {key: metadata[key] for key in ("interpolation", "crop_mode") if key in metadata}
+    try:
+        return replace(spec, **changes)
+    except ModelError as error:
+        raise ModelError(f"{source} has damaged metadata: {error}") from error
+
+
+def read_weights(source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata of a local safetensors or PyTorch file; nothing in it can run.
+
+    Raises:
+        ModelError: The path is a URL, missing, or not a file of tensors.
+    """
+    if "://" in source:
+        raise ModelError(f"{source} is a URL; weights come from a local file, or from timm with 'hub'")
+    path = Path(source)
+    if not path.is_file():
+        raise ModelError(f"{source}: no such weights file (give a file, 'hub' or 'none')")
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, framework="pt") as opened:
+                metadata = opened.metadata() or {}
+            return load_file(path), metadata
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch's own message explains how to run what the file holds.
+        reason = "it is damaged, or holds more than tensors"
+        raise ModelError(f"{source} cannot be read as weights: {reason}") from error
+    except Exception as error:  # unpickling damaged bytes raises whatever they happen to spell
+        raise ModelError(f"{source} cannot be read as weights: {_first_line(error)}") from error
+    return _state_dict(loaded, source), {}
+
+
+def load_strictly(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load every tensor of the backbone; a classifier of whatever size in ``state`` is ignored.
+
+    Raises:
+        ModelError: A tensor is missing, left over or of another shape; the message names the first few.
+    """
+    state = timm.models.clean_state_dict(dict(state))
+    own = backbone.state_dict()
+    classifier = _classifier_prefixes(backbone)
+    # BatchNorm's counters are not in old files, and nothing here uses them.
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    left_over = [key for key in state if key not in own and not key.startswith(classifier)]
+    misfits = [
+        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    faults = [
+        f"{title} {_some(keys)}"
+        for title, keys in (
+            ("missing", missing),
+            ("not part of it", left_over),
+            ("of another shape", misfits),
+        )
+        if keys
+    ]
+    if faults:
+        architecture = backbone.pretrained_cfg.get("architecture")  # type: ignore[union-attr,operator]
+        raise ModelError(f"{source} does not fit {architecture}: {'; '.join(faults)}")
+    try:
+        backbone.load_state_dict({key: state.get(key, own[key]) for key in own})
+    except RuntimeError as error:  # tensors without data, or sparse ones
+        raise ModelError(f"{source} cannot be used: {_first_line(error)}") from error
+
+
+def nearest_names(name: str, count: int = 5) -> list[str]:
+    """Return the known architectures whose names are most like ``name``."""
+    return difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=count, cutoff=0.5)
+
+
+def _require_known(name: str) -> None:
+    # Only plain names: timm takes `hf-hub:...` and `local-dir:...` as places to fetch from.
+    if ":" not in name and "/" not in name and timm.is_model(name.partition(".")[0]):
+        return
+    near = nearest_names(name)
+    hint = f"; the nearest are {', '.join(near)}" if near else "; timm.list_models() names them all"
+    raise ModelError(f"timm has no backbone {name!r}{hint}")
+
+
+def _set_input_size(backbone: nn.Module, size: tuple[int, int]) -> None:
+    with warnings.catch_warnings():
+        # timm's resampling of relative positions uses an indexing that torch deprecates, once a call.
+        warnings.simplefilter("ignore")
+        backbone.set_input_size(img_size=size)  # type: ignore[operator]
+
+
+@torch.no_grad()
+def _try_out(backbone: nn.Module, size: tuple[int, int]) -> None:
+    """Run one black picture: only this tells whether a network works at a size."""
+    training = backbone.training
+    backbone.eval()(torch.zeros(1, 3, *size))
+    backbone.train(training)
+
+
+def _create(name: str, options: Mapping[str, Any], *, pretrained: bool = False) -> nn.Module:
+    try:
+        network: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+    except TypeError:
+        # Networks without residual branches do not take drop_path_rate.
+        if not options:
+            raise
+        raise ModelError(f"{name} has no stochastic depth; leave it at 0") from None
+    except RuntimeError as error:
+        raise ModelError(f"timm cannot make {name}: {_first_line(error)}") from error
+    return network
+
+
+def _from_hub(name: str, options: Mapping[str, Any]) -> nn.Module:
+    try:
+        with brief_hub():
+            return _create(name, options, pretrained=True)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever the hub's client raises, the user's remedy is the same
+        raise ModelError(
+            f"the weights of {name} could not be fetched from timm's hub ({type(error).__name__}): "
+            "connect to the network, or give a local file with --model.weights PATH"
+        ) from error
+
+
+def _state_dict(loaded: Any, source: str) -> dict[str, Tensor]:
+    """Find the tensors in what ``torch.load`` gave: the dictionary itself, or one that a trainer wrapped."""
+    for key in _WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+            break
+    named = isinstance(loaded, dict) and all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()
+    )
+    if not named or not loaded:
+        raise ModelError(f"{source} holds no tensors by name")
+    return dict(loaded)
+
+
+def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
+    named = backbone.pretrained_cfg.get("classifier", ())  # type: ignore[union-attr,operator]
+    return tuple(f"{name}." for name in ([named] if isinstance(named, str) else named or ()))
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(keys[:_SHOWN_KEYS])
+    return shown if len(keys) <= _SHOWN_KEYS else f"{shown} and {len(keys) - _SHOWN_KEYS} more"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]

@@ -1,0 +1,110 @@
+"""Running a classifier on batches of pictures: where, in which precision, in which memory format.
+
+Every batch is padded to the same size. A kernel may be chosen by the shape of its input, so a picture's
+score would otherwise depend, in its last digits, on how many others happened to be read beside it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.models.classifier import ImageClassifier
+
+PRECISIONS = ("fp32", "bf16")
+_BatchNorm = nn.modules.batchnorm._NormBase
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a classifier is run.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``mps``.
+        precision: ``fp32``, or ``bf16`` for the backbone; the statistics of batch normalisation and the head
+            stay in float32.
+        channels_last: Whether pictures lie in memory pixel by pixel instead of plane by plane.
+        batch_size: Pictures per call; smaller batches are padded to it.
+    """
+
+    device: str = "cpu"
+    precision: str = "fp32"
+    channels_last: bool = True
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run.
+
+        Raises:
+            ConfigError: The precision is unknown or the batch is empty.
+        """
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision {self.precision!r} is not one of auto, {', '.join(PRECISIONS)}")
+        if self.batch_size < 1:
+            raise ConfigError(f"a batch of {self.batch_size} pictures is too small")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def best_device() -> str:
+    """Return the device that ``auto`` means here: ``cuda``, else ``mps``, else ``cpu``."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class Runner:
+    """A copy of a classifier, placed and in evaluation mode, that turns pixels into numbers.
+
+    The classifier it was made from is not changed.
+    """
+
+    def __init__(self, classifier: ImageClassifier, execution: Execution) -> None:
+        self.execution = execution
+        self._classifier = copy.deepcopy(classifier).eval().to(execution.device)
+        self._classifier.set_channels_last(execution.channels_last)
+        if execution.precision == "bf16":
+            _to_bf16(self._classifier)
+
+    def features(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Turn pixels (N, H, W, 3) into features float32 (N, D)."""
+        return self._run(self._classifier.features, pixels)
+
+    def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Turn pixels (N, H, W, 3) into logits float32 (N, C), without temperature."""
+        return self._run(self._classifier, pixels)
+
+    def _run(self, function: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        size = self.execution.batch_size
+        chunks = [self._one_batch(function, pixels[i : i + size]) for i in range(0, len(pixels), size)]
+        return np.concatenate(chunks)
+
+    @torch.inference_mode()
+    def _one_batch(self, function: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        padding = self.execution.batch_size - len(pixels)
+        if padding:
+            pixels = np.concatenate([pixels, np.zeros((padding, *pixels.shape[1:]), dtype=np.uint8)])
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.execution.device)
+        rows: npt.NDArray[np.float32] = function(batch).float().cpu().numpy()
+        return rows[: len(rows) - padding]
+
+
+def _to_bf16(classifier: ImageClassifier) -> None:
+    """Put the backbone and the pictures in bfloat16; the statistics of batch normalisation keep their digits.
+
+    Other normalisations have none, and their CUDA kernels want weights of their input's type.
+    """
+    classifier.backbone.to(torch.bfloat16)
+    for module in classifier.backbone.modules():
+        if isinstance(module, _BatchNorm):
+            module.float()
+    classifier.input_dtype = torch.bfloat16

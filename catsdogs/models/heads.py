@@ -1,0 +1,81 @@
+"""Heads: features (B, D) to logits (B, C)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from catsdogs.core.errors import ModelError
+
+HEADS = ("linear", "mlp")
+_WIDEST = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """What a head is made of.
+
+    Attributes:
+        kind: ``linear``, or ``mlp`` with one hidden layer of ReLUs.
+        hidden: Width of the hidden layer of an ``mlp``.
+        dropout: Share of features (and of hidden units) that training drops, in [0, 1).
+    """
+
+    kind: str = "linear"
+    hidden: int = 256
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            ModelError: A kind is unknown or a number out of range.
+        """
+        if self.kind not in HEADS:
+            raise ModelError(f"head {self.kind!r} is not one of {', '.join(HEADS)}")
+        if not isinstance(self.hidden, int) or not 1 <= self.hidden <= _WIDEST:
+            raise ModelError(f"a hidden layer of {self.hidden} units is outside 1 to {_WIDEST}")
+        if not 0 <= self.dropout < 1:
+            raise ModelError(f"dropout {self.dropout} is outside [0, 1)")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> HeadSpec:
+        """Build the spec from the plain values of ``to_dict``.
+
+        Raises:
+            ModelError: A key is unknown or a value out of range.
+        """
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ModelError(f"the head is not valid: {error}") from error
+
+
+def build_head(features: int, classes: int, spec: HeadSpec) -> nn.Sequential:
+    """Return a head from ``features`` inputs to ``classes`` logits, freshly initialised.
+
+    The last layer is always named ``fc``; an MLP's first is ``hidden``. Hidden layers start as He et al.
+    (2015, section 2.2) proposed for ReLUs, the last one at zero mean and small scale, so that the first
+    loss is near ln(classes).
+    """
+    layers: list[tuple[str, nn.Module]] = [("dropout", nn.Dropout(spec.dropout))]
+    width = features
+    if spec.kind == "mlp":
+        hidden = nn.Linear(features, spec.hidden)
+        nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")
+        nn.init.zeros_(hidden.bias)
+        layers += [("hidden", hidden), ("act", nn.ReLU()), ("dropout2", nn.Dropout(spec.dropout))]
+        width = spec.hidden
+    last = nn.Linear(width, classes)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)
+    layers.append(("fc", last))
+    return nn.Sequential(OrderedDict(layers))

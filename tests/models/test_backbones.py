@@ -1,0 +1,354 @@
+import io
+import logging
+import math
+import os
+import pickle
+import random
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
+from torch import nn
+
+from catsdogs.core.errors import ModelError
+from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.models import backbones
+from catsdogs.models.backbones import (
+    create_backbone,
+    feature_width,
+    fit_to_input,
+    load_strictly,
+    nearest_names,
+    read_weights,
+    timm_spec,
+)
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+FAMILIES = timm.list_models("test_*")
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    """Weights of a whole test_resnet, its 1000-class head included."""
+    torch.manual_seed(1)
+    network = timm.create_model("test_resnet")
+    return {key: value.clone() for key, value in network.state_dict().items()}
+
+
+def backbone() -> nn.Module:
+    return create_backbone("test_resnet")[0]
+
+
+def saved(path: Path, values: object) -> str:
+    torch.save(values, path)
+    return str(path)
+
+
+class MakesFolder:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+class TestCreateBackbone:
+    @pytest.mark.parametrize("name", FAMILIES)
+    def test_gives_features_of_the_width_it_names(self, name: str) -> None:
+        network, spec = create_backbone(name, input_size=32)
+        assert (spec.height_px, spec.width_px) == (32, 32)
+        with torch.no_grad():
+            assert network.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, feature_width(network))
+
+    def test_size_is_the_weights_own_unless_another_is_asked_for(self) -> None:
+        assert create_backbone("test_resnet")[1].height_px == 160
+        assert create_backbone("test_resnet", input_size=64)[1].width_px == 64
+
+    @pytest.mark.parametrize("name", ["test_vit", "test_coatnet", "test_maxvit"])
+    def test_impossible_size_is_named(self, name: str) -> None:
+        with pytest.raises(ModelError, match=rf"^{name} cannot work at 50x50 px: [^\n]+$"):
+            create_backbone(name, input_size=50)
+
+    @pytest.mark.parametrize("size_px", [0, -32, 100_000])
+    def test_size_out_of_range_is_named(self, size_px: int) -> None:
+        with pytest.raises(ModelError, match="outside 1 to 4096"):
+            create_backbone("test_resnet", input_size=size_px)
+
+    def test_trying_a_size_leaves_no_trace(self) -> None:
+        torch.manual_seed(0)
+        usual = create_backbone("test_resnet")[0]
+        torch.manual_seed(0)
+        smaller = create_backbone("test_resnet", input_size=32)[0]
+        assert smaller.training
+        tensors = smaller.state_dict()
+        assert all(torch.equal(value, tensors[key]) for key, value in usual.state_dict().items())
+
+    def test_sizes_need_not_be_square(self) -> None:
+        network = create_backbone("test_vit")[0].eval()
+        fit_to_input(network, PreprocessSpec(32, 64))
+        with torch.no_grad():
+            assert network(torch.zeros(1, 3, 32, 64)).shape == (1, feature_width(network))
+
+    def test_unknown_name_brings_the_nearest(self) -> None:
+        with pytest.raises(
+            ModelError, match=r"no backbone 'mobilnetv2_100'; the nearest are .*mobilenetv2_100"
+        ):
+            create_backbone("mobilnetv2_100")
+        assert nearest_names("resnet5o")[0] == "resnet50"
+
+    def test_name_like_no_other_is_one_line_too(self) -> None:
+        with pytest.raises(ModelError, match=r"no backbone '§'; timm\.list_models\(\) names them all$"):
+            create_backbone("§")
+
+    @pytest.mark.parametrize("name", ["hf-hub:timm/test_resnet", "local-dir:/tmp/x", "timm/test_resnet", ""])
+    def test_only_plain_names_are_taken(self, name: str) -> None:
+        with pytest.raises(ModelError, match="timm has no backbone"):
+            create_backbone(name)
+
+    def test_unknown_pretrained_tag_is_one_line(self) -> None:
+        with pytest.raises(ModelError, match=r"^timm cannot make test_resnet\.moon: [^\n]+$"):
+            create_backbone("test_resnet.moon")
+
+    def test_stochastic_depth_reaches_the_network(self) -> None:
+        network = create_backbone("test_vit", stochastic_depth=0.5)[0]
+        assert any(getattr(module, "drop_prob", 0.0) for module in network.modules())
+
+    @pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0, math.nan])
+    def test_stochastic_depth_is_a_share(self, rate: float) -> None:
+        with pytest.raises(ModelError, match=r"outside \[0, 1\)"):
+            create_backbone("test_vit", stochastic_depth=rate)
+
+    def test_network_without_residual_branches_has_no_stochastic_depth(self) -> None:
+        with pytest.raises(ModelError, match=r"^dla46_c has no stochastic depth; leave it at 0$"):
+            create_backbone("dla46_c", stochastic_depth=0.1)
+
+
+class TestHub:
+    def test_without_network_it_is_one_line_at_once(self, tmp_path, monkeypatch, capfd, caplog) -> None:
+        def unreachable(*_: object, **__: object) -> None:
+            raise socket.gaierror(-2, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        started = time.monotonic()
+        with pytest.raises(ModelError, match=r"^the weights of test_resnet could not be fetched [^\n]+PATH$"):
+            create_backbone("test_resnet", "hub")
+        assert time.monotonic() - started < 10
+        assert capfd.readouterr() == ("", "")
+        assert not caplog.records
+        assert not constants.HF_HUB_OFFLINE
+        assert logging.getLogger("huggingface_hub").level != logging.CRITICAL
+
+    @pytest.mark.parametrize("error", [OSError("no route"), ValueError("bad etag"), ConnectionResetError()])
+    def test_whatever_the_client_raises_is_one_line(self, error: Exception, monkeypatch) -> None:
+        def create_model(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(timm, "create_model", create_model)
+        with pytest.raises(ModelError, match=rf"\({type(error).__name__}\): connect to the network"):
+            create_backbone("test_resnet", "hub")
+
+
+class TestSpec:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("mobilenetv2_100", PreprocessSpec(224, 224, 0.875, interpolation="bicubic")),
+            ("inception_v3", PreprocessSpec(299, 299, 0.875, mean=(0.5,) * 3, std=(0.5,) * 3)),
+            ("resnet50.tv_in1k", PreprocessSpec(224, 224, 0.875, interpolation="bilinear")),
+            (
+                "convnext_base.clip_laion2b_augreg_ft_in12k_in1k_384",
+                PreprocessSpec(384, 384, 1.0, "squash", mean=CLIP_MEAN, std=CLIP_STD),
+            ),
+        ],
+    )
+    def test_is_timms_own(self, name: str, expected: PreprocessSpec) -> None:
+        network = backbone()
+        network.pretrained_cfg = timm.get_pretrained_cfg(name).to_dict()
+        assert timm_spec(network) == expected
+
+    def test_modes_that_are_not_for_evaluation_get_the_nearest_that_is(self) -> None:
+        network = backbone()
+        network.pretrained_cfg |= {"interpolation": "random", "crop_mode": "border"}
+        assert (timm_spec(network).interpolation, timm_spec(network).crop_mode) == ("bilinear", "center")
+
+    def test_metadata_of_the_file_overrides_timm(self, tmp_path: Path, state) -> None:
+        path = tmp_path / "w.safetensors"
+        metadata = {
+            "architecture": "test_resnet",
+            "input_size": "3,64,96",
+            "crop_pct": "0.5",
+            "interpolation": "bilinear",
+            "crop_mode": "squash",
+            "mean": "0.1,0.2,0.3",
+            "std": "0.4,0.5,0.6",
+        }
+        save_file(state, path, metadata=metadata)
+        spec = create_backbone("test_resnet.r160_in1k", str(path))[1]
+        assert spec == PreprocessSpec(64, 96, 0.5, "squash", "bilinear", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+    def test_the_user_overrides_the_metadata(self, tmp_path: Path, state) -> None:
+        path = str(tmp_path / "w.safetensors")
+        save_file(state, path, metadata={"input_size": "3,64,64"})
+        assert create_backbone("test_resnet", path, input_size=32)[1].height_px == 32
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"input_size": "64"},
+            {"input_size": "3,a,b"},
+            {"input_size": "3,0,0"},
+            {"crop_pct": "7"},
+            {"crop_pct": "nan"},
+            {"mean": "0.5"},
+            {"std": "0,0,0"},
+            {"interpolation": "guess"},
+            {"crop_mode": "zoom"},
+        ],
+    )
+    def test_damaged_metadata_names_the_file(self, metadata: dict[str, str], tmp_path: Path, state) -> None:
+        save_file(state, tmp_path / "w.safetensors", metadata=metadata)
+        with pytest.raises(ModelError, match=r"w\.safetensors has damaged metadata"):
+            create_backbone("test_resnet", str(tmp_path / "w.safetensors"))
+
+    def test_weights_of_another_architecture_are_named(self, tmp_path: Path, state) -> None:
+        save_file(state, tmp_path / "w.safetensors", metadata={"architecture": "test_vit"})
+        with pytest.raises(ModelError, match="holds weights of test_vit, not of test_resnet"):
+            create_backbone("test_resnet", str(tmp_path / "w.safetensors"))
+
+
+class TestLoadStrictly:
+    def load(self, state: dict[str, torch.Tensor]) -> nn.Module:
+        network = backbone()
+        load_strictly(network, state, "w.pth")
+        return network
+
+    def test_every_tensor_arrives_and_the_head_of_another_size_is_ignored(self, state) -> None:
+        head = {"fc.weight": torch.zeros(7, 9), "fc.bias": torch.zeros(7)}
+        loaded = self.load(state | head).state_dict()
+        assert all(torch.equal(loaded[key], state[key]) for key in loaded)
+        assert not any(key.startswith("fc.") for key in loaded)
+
+    def test_a_wrapped_model_loads(self, state) -> None:
+        loaded = self.load({f"module.{key}": value for key, value in state.items()}).state_dict()
+        assert torch.equal(loaded["conv1.0.weight"], state["conv1.0.weight"])
+
+    def test_counters_may_be_missing(self, state) -> None:
+        loaded = self.load({k: v for k, v in state.items() if not k.endswith("num_batches_tracked")})
+        assert torch.equal(loaded.state_dict()["bn1.running_var"], state["bn1.running_var"])
+
+    def test_everything_that_does_not_fit_is_named(self, state) -> None:
+        wrong = state | {"extra.weight": torch.zeros(1), "bn1.bias": torch.zeros(3)}
+        del wrong["bn1.weight"]
+        with pytest.raises(ModelError) as caught:
+            self.load(wrong)
+        message = str(caught.value)
+        assert message.startswith("w.pth does not fit test_resnet: ")
+        assert "missing bn1.weight" in message
+        assert "not part of it extra.weight" in message
+        assert "of another shape bn1.bias (3,) for (" in message
+
+    def test_a_long_list_is_cut(self, state) -> None:
+        with pytest.raises(ModelError, match=r"missing \S+, \S+, \S+ and \d+ more$"):
+            self.load({"conv1.0.weight": state["conv1.0.weight"]})
+
+    def test_nothing_is_loaded_where_something_does_not_fit(self, state) -> None:
+        network = backbone()
+        before = network.state_dict()["bn1.bias"].clone()
+        with pytest.raises(ModelError):
+            load_strictly(network, state | {"extra": torch.zeros(1)}, "w.pth")
+        assert torch.equal(network.state_dict()["bn1.bias"], before)
+
+    @pytest.mark.parametrize("odd", [torch.Tensor.to_sparse, lambda value: value.to("meta")])
+    def test_tensors_that_cannot_be_copied_are_one_line(self, odd, state) -> None:
+        with pytest.raises(ModelError, match=r"^w\.pth cannot be used: [^\n]+$"):
+            self.load(state | {"conv1.0.weight": odd(state["conv1.0.weight"])})
+
+
+class TestReadWeights:
+    @pytest.mark.parametrize("wrapper", ["state_dict", "state_dict_ema", "model", None])
+    def test_pytorch_files_as_trainers_write_them(self, wrapper: str | None, tmp_path: Path) -> None:
+        tensors = {"a": torch.ones(2)}
+        path = saved(tmp_path / "w.pth", {wrapper: tensors, "epoch": 3} if wrapper else tensors)
+        state, metadata = read_weights(path)
+        assert list(state) == ["a"]
+        assert torch.equal(state["a"], torch.ones(2))
+        assert metadata == {}
+
+    def test_a_file_loads_like_safetensors(self, tmp_path: Path, state) -> None:
+        save_file(state, tmp_path / "w.safetensors")
+        one = create_backbone("test_resnet", str(tmp_path / "w.safetensors"))[0].eval()
+        other = create_backbone("test_resnet", saved(tmp_path / "w.pth", {"state_dict": state}))[0].eval()
+        pixels = torch.rand(2, 3, 32, 32)
+        with torch.no_grad():
+            assert torch.equal(one(pixels), other(pixels))
+
+    def test_code_in_a_file_does_not_run(self, tmp_path: Path) -> None:
+        made = tmp_path / "made"
+        path = saved(tmp_path / "w.pth", {"a": torch.ones(2), "b": MakesFolder(made)})
+        torch.load(path, weights_only=False)
+        made.rmdir()  # so the file does hold code that runs
+        with pytest.raises(ModelError, match=r"as weights: it is damaged, or holds more than tensors$"):
+            read_weights(path)
+        assert not made.exists()
+
+    @pytest.mark.parametrize(
+        "values", [{}, {1: torch.ones(1)}, {"a": 1}, [torch.ones(1)], torch.ones(1), {"state_dict": {}}]
+    )
+    def test_a_file_without_named_tensors_is_refused(self, values: object, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match="holds no tensors by name"):
+            read_weights(saved(tmp_path / "w.pth", values))
+
+    @pytest.mark.parametrize("url", ["https://x.y/w.safetensors", "file:///w.pth", "s3://b/w.pth"])
+    def test_urls_are_refused(self, url: str) -> None:
+        with pytest.raises(ModelError, match="is a URL"):
+            read_weights(url)
+
+    def test_missing_file_and_folder_are_named(self, tmp_path: Path) -> None:
+        for path in (tmp_path / "no.pth", tmp_path):
+            with pytest.raises(ModelError, match="no such weights file"):
+                read_weights(str(path))
+
+    @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors", "noise"])
+    def test_damaged_files_are_always_a_model_error(self, kind: str, tmp_path: Path) -> None:
+        path = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pth")
+        chance, whole, refusals = random.Random(kind), file_bytes(kind), []
+        for _ in range(60):
+            path.write_bytes(damaged(whole, chance))
+            try:
+                read_weights(str(path))
+            except ModelError as error:
+                refusals.append(str(error))
+        assert len(refusals) > 20
+        assert all(refusal.isprintable() for refusal in refusals)
+
+
+def file_bytes(kind: str) -> bytes:
+    stream = io.BytesIO()
+    if kind in ("zip", "legacy"):
+        torch.save({"a": torch.ones(3)}, stream, _use_new_zipfile_serialization=kind == "zip")
+    elif kind == "pickle":
+        pickle.dump({"a": 1, "b": [1, 2]}, stream)
+    elif kind == "safetensors":
+        stream.write(backbones.safetensors.torch.save({"a": torch.ones(3)}))
+    else:
+        stream.write(random.Random(0).randbytes(200))
+    return stream.getvalue()
+
+
+def damaged(whole: bytes, chance: random.Random) -> bytes:
+    """Change a few bytes, most of them near the beginning, or cut the file."""
+    data = bytearray(whole)
+    for _ in range(chance.choice([1, 3, 10])):
+        data[chance.randrange(min(len(data), 300))] = chance.randrange(256)
+    return bytes(data[: chance.randrange(len(data))] if chance.random() < 0.3 else data)

@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.heads import HeadSpec, build_head
+
+SPEC = PreprocessSpec(32, 48, mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
+
+
+@pytest.fixture
+def classifier() -> ImageClassifier:
+    torch.manual_seed(0)
+    backbone = create_backbone("test_efficientnet")[0]
+    return ImageClassifier(backbone, build_head(feature_width(backbone), 3, HeadSpec()), SPEC).eval()
+
+
+@pytest.fixture
+def pixels() -> torch.Tensor:
+    return torch.randint(
+        0, 256, (4, 32, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+
+class TestNormalize:
+    def test_equals_torchvision(self, classifier: ImageClassifier, pixels: torch.Tensor) -> None:
+        planes = v2.functional.to_dtype(pixels.permute(0, 3, 1, 2), torch.float32, scale=True)
+        expected = v2.Normalize(SPEC.mean, SPEC.std)(planes)
+        torch.testing.assert_close(classifier.normalize(pixels), expected, rtol=0, atol=1e-6)
+
+    def test_every_shade_of_every_channel(self, classifier: ImageClassifier) -> None:
+        shades = torch.arange(256, dtype=torch.uint8).view(1, 256, 1, 1).expand(1, 256, 1, 3)
+        for channel, (mean, std) in enumerate(zip(SPEC.mean, SPEC.std, strict=True)):
+            expected = (torch.arange(256, dtype=torch.float64) / 255 - mean) / std
+            actual = classifier.normalize(shades)[0, channel, :, 0].double()
+            torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+
+    def test_is_rounded_to_the_input_type_only_at_the_end(self, classifier, pixels) -> None:
+        exact = classifier.normalize(pixels)
+        classifier.input_dtype = torch.bfloat16
+        assert torch.equal(classifier.normalize(pixels), exact.bfloat16())
+
+
+class TestImageClassifier:
+    def test_logits_are_the_heads_of_the_features(self, classifier, pixels) -> None:
+        features = classifier.features(pixels)
+        assert features.shape == (4, feature_width(classifier.backbone))
+        assert features.dtype == torch.float32
+        assert torch.equal(classifier(pixels), classifier.head(features))
+
+    def test_memory_format_changes_no_result(self, classifier, pixels) -> None:
+        with torch.no_grad():
+            planes = classifier(pixels)
+            classifier.set_channels_last(True)
+            assert classifier.normalize(pixels).is_contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(classifier(pixels), planes, rtol=0, atol=1e-5)
+            classifier.set_channels_last(False)
+            assert classifier.normalize(pixels).is_contiguous()
+            assert torch.equal(classifier(pixels), planes)
+
+    def test_normalisation_is_not_among_the_weights(self, classifier: ImageClassifier) -> None:
+        parts = {key.partition(".")[0] for key in classifier.state_dict()}
+        assert parts == {"backbone", "head"}
+
+    def test_a_gradient_reaches_the_first_layer(self, classifier, pixels) -> None:
+        classifier(pixels).sum().backward()
+        first = next(classifier.backbone.parameters())
+        assert first.grad is not None
+        assert first.grad.abs().sum() > 0

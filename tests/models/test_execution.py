@@ -1,0 +1,112 @@
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.execution import PRECISIONS, Execution, Runner, best_device
+from catsdogs.models.heads import HeadSpec, build_head
+
+# One of each normalisation: batch, layer, group, and none with standardised weights.
+NETWORKS = ("test_resnet", "test_vit", "test_efficientnet_gn", "test_nfnet")
+
+
+def classifier(name: str = "test_resnet") -> ImageClassifier:
+    torch.manual_seed(0)
+    backbone, spec = create_backbone(name, input_size=32)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return ImageClassifier(backbone, build_head(feature_width(backbone), 3, HeadSpec()), spec)
+
+
+@pytest.fixture
+def pixels() -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (11, 32, 32, 3), dtype=np.uint8)
+
+
+class TestRunner:
+    @pytest.mark.parametrize("precision", PRECISIONS)
+    def test_a_pictures_logits_do_not_depend_on_its_neighbours(self, precision: str, pixels) -> None:
+        runner = Runner(classifier(), Execution(precision=precision, batch_size=4))
+        together = runner.logits(pixels)
+        alone = np.concatenate([runner.logits(pixels[i : i + 1]) for i in range(len(pixels))])
+        order = np.random.default_rng(1).permutation(len(pixels))
+        assert together.shape == (11, 3)
+        tolerance = 1e-6 if precision == "fp32" else 1e-3
+        np.testing.assert_allclose(alone, together, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(runner.logits(pixels[order]), together[order], rtol=0, atol=tolerance)
+
+    def test_equals_the_classifier_itself(self, pixels) -> None:
+        model = classifier().eval()
+        with torch.no_grad():
+            expected = model(torch.from_numpy(pixels)).numpy()
+        for channels_last in (False, True):
+            runner = Runner(model, Execution(channels_last=channels_last, batch_size=4))
+            np.testing.assert_allclose(runner.logits(pixels), expected, rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize("name", NETWORKS)
+    def test_bf16_is_near_fp32(self, name: str, pixels) -> None:
+        model = classifier(name)
+        exact = Runner(model, Execution(batch_size=4)).features(pixels)
+        rounded = Runner(model, Execution(precision="bf16", batch_size=4)).features(pixels)
+        assert rounded.dtype == np.float32
+        assert not np.array_equal(exact, rounded)
+        assert np.sqrt(np.mean((rounded - exact) ** 2)) < 0.05 * exact.std()
+
+    def test_statistics_of_batch_normalisation_keep_their_digits(self) -> None:
+        runner = Runner(classifier(), Execution(precision="bf16"))
+        state = runner._classifier.state_dict()
+        assert state["backbone.bn1.running_var"].dtype == torch.float32
+        assert state["backbone.conv1.0.weight"].dtype == torch.bfloat16
+        assert state["head.fc.weight"].dtype == torch.float32
+
+    def test_works_in_evaluation_mode_on_a_copy(self, pixels) -> None:
+        model = classifier().train()
+        before = copy.deepcopy(model.state_dict())
+        runner = Runner(model, Execution(precision="bf16", batch_size=4))
+        assert np.array_equal(runner.logits(pixels), runner.logits(pixels))
+        assert model.training
+        assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+        assert all(value.dtype == before[key].dtype for key, value in model.state_dict().items())
+        assert model.input_dtype is None
+
+    def test_features_are_those_before_the_head(self, pixels) -> None:
+        model = classifier()
+        features = Runner(model, Execution(batch_size=4)).features(pixels)
+        assert features.shape == (11, feature_width(model.backbone))
+        with torch.no_grad():
+            logits = model.head.eval()(torch.from_numpy(features)).numpy()
+        np.testing.assert_allclose(Runner(model, Execution(batch_size=4)).logits(pixels), logits, atol=1e-6)
+
+    def test_pixels_may_be_a_view(self, pixels) -> None:
+        runner = Runner(classifier(), Execution(batch_size=4))
+        mirrored = pixels[:, :, ::-1]
+        assert np.array_equal(runner.logits(mirrored), runner.logits(mirrored.copy()))
+
+
+class TestExecution:
+    def test_survives_json(self) -> None:
+        execution = Execution("cuda:1", "bf16", False, 7)
+        assert Execution(**execution.to_dict()) == execution
+
+    def test_what_cannot_run_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="precision 'fp8' is not one of auto, fp32, bf16"):
+            Execution(precision="fp8")
+        with pytest.raises(ConfigError, match="batch of 0"):
+            Execution(batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_best_device(cuda: bool, mps: bool, expected: str, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device() == expected
