@@ -1,0 +1,97 @@
+"""ClassificationTask: what one step does. No plotting, no files, no knowledge of strategies."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.training.optimizers import parameter_groups, warmup_cosine
+from catsdogs.training.recipe import Recipe
+
+
+class ClassificationTask(pl.LightningModule):
+    """Cross-entropy training of an ``ImageClassifier`` with AdamW, warm-up and cosine.
+
+    It logs ``train_loss``, ``train_accuracy``, ``val_loss`` and ``val_accuracy`` once an epoch, over all
+    ranks, each picture counted once.
+    """
+
+    def __init__(self, classifier: ImageClassifier, recipe: Recipe, *, batches_per_epoch: int) -> None:
+        super().__init__()
+        self._batches_per_epoch = batches_per_epoch
+        self.classifier = classifier
+        self.recipe = recipe
+        self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
+        self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Turn uint8 (B, H, W, 3) into logits (B, C)."""
+        logits: Tensor = self.classifier(pixels)
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout from (seed, epoch, rank): a resumed epoch draws what the uninterrupted one drew."""
+        epoch = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        entropy = np.random.SeedSequence([self.recipe.seed, epoch, self.global_rank])
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Return the loss of one batch."""
+        pixels, labels = batch
+        logits = self(pixels)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.train_loss.update(loss.detach(), len(labels))
+        self.train_accuracy.update((logits.detach().argmax(1) == labels).float())
+        self.log_dict(
+            {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy},
+            on_epoch=True,
+            on_step=False,
+        )
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
+        """Add the rows of one batch that count."""
+        pixels, labels, counts = batch
+        logits = self(pixels).float()
+        weights = counts.float()
+        self.val_loss.update(F.cross_entropy(logits, labels, reduction="none"), weights)
+        self.val_accuracy.update((logits.argmax(1) == labels).float(), weights)
+        self.log_dict(
+            {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}, on_epoch=True, prog_bar=True
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW over four parameter groups and a per-step warm-up and cosine."""
+        recipe = self.recipe
+        groups = parameter_groups(
+            self.classifier,
+            weight_decay=recipe.weight_decay,
+            learning_rate=recipe.learning_rate,
+            head_rate=recipe.head_rate,
+        )
+        steps = self._optimizer_steps()
+        factor = partial(warmup_cosine, total_steps=steps, warmup_steps=round(recipe.warmup * steps))
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+        return [optimizer], [{"scheduler": LambdaLR(optimizer, factor), "interval": "step"}]
+
+    def _optimizer_steps(self) -> int:
+        """Return the steps of the whole run.
+
+        ``Trainer.estimated_stepping_batches`` would do, but it starts the data loader before a resumed run
+        knows its epoch, and the workers would fetch the pictures of epoch 0.
+        """
+        trainer, batches = self.trainer, self._batches_per_epoch
+        limit = trainer.limit_train_batches
+        batches = int(batches * limit) if isinstance(limit, float) else min(batches, int(limit or 0))
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * self.recipe.epochs
+        return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
