@@ -1,0 +1,52 @@
+"""``catsdogs predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.parsing import command_parser
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the command line and predict."""
+    parser = command_parser("predict", "Classify every file of a folder, a zip, one file, or a list.")
+    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
+    parser.add_argument("--checkpoint", type=str, required=True, help="Run folder or model folder.")
+    parser.add_argument(
+        "--input",
+        type=str,
+        required=True,
+        help="Folder (recursive), zip or file; '-' reads a list of paths from stdin.",
+    )
+    parser.add_argument("--output", type=str, default="predictions.csv", help="Where the rows go.")
+    parser.add_argument("--tta", type=str, default="none", help="Views to merge: none, flip, five or ten.")
+    parser.add_argument(
+        "--submission", type=str | None, default=None, help="Also write Kaggle's id,label to this file."
+    )
+    parser.add_argument("--devices", type=int, default=1, help="Processes or GPUs that share the pictures.")
+    parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
+    parser.add_argument(
+        "--workers", type=int | None, default=None, help="Decoding threads (default: the cores)."
+    )
+    options = parser.parse_args(arguments)
+    tune_allocator()
+    from catsdogs.workflows.predict import predict
+
+    predict(
+        Path(options.checkpoint),
+        _listed() if options.input == "-" else options.input,
+        Path(options.output),
+        tta=options.tta,
+        submission=Path(options.submission) if options.submission else None,
+        precision=options.precision,
+        workers=options.workers,
+        devices=options.devices,
+    )
+
+
+def _listed() -> list[str]:
+    """Read one path a line; bytes that are not UTF-8 survive."""
+    data = sys.stdin.buffer.read()
+    return [line.decode("utf-8", "surrogateescape") for line in data.splitlines() if line]

@@ -1,0 +1,49 @@
+"""Applying a model to known records, in this process or shared among several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.core.predictions import Predictions
+from catsdogs.core.records import ImageRecord
+from catsdogs.data.views import parse_views
+from catsdogs.inference.predictor import collect
+from catsdogs.workflows.loaded import load
+
+
+def apply(
+    checkpoint: Path,
+    records: Sequence[ImageRecord],
+    *,
+    tta: str,
+    precision: str = "auto",
+    devices: int = 1,
+    workers: int | None = None,
+    advance: Callable[[int], None],
+) -> Predictions | None:
+    """Predict all records, without labels; None in every process but the first.
+
+    One device needs no Lightning.
+
+    Raises:
+        UserError: The model, the views, the precision or the devices cannot be had.
+    """
+    parse_views(tta)
+    if devices < 1:
+        raise ConfigError(f"--devices must be 1 or more, not {devices}")
+    if devices > 1:
+        from catsdogs.workflows.sharing import predict_shared
+
+        return predict_shared(
+            checkpoint,
+            records,
+            tta=tta,
+            precision=precision,
+            devices=devices,
+            workers=workers,
+            advance=advance,
+        )
+    model = load(checkpoint, precision=precision, workers=workers)
+    return collect(model.predictor(tta).answers(records, advance), model.class_names)

@@ -1,0 +1,90 @@
+"""Fit: gradient epochs, from the files that prepare wrote and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lightning.pytorch.trainer.states import TrainerStatus
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.data.augmentation import Augmentation
+from catsdogs.data.datamodule import ImageDataModule, labelled
+from catsdogs.data.splits import read_split
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.modelfile import ModelCard, load_model, save_model
+from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
+from catsdogs.training.recipe import Recipe
+from catsdogs.training.task import ClassificationTask
+from catsdogs.training.trainer import build_trainer, quiet
+from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.workers import decoding_workers
+
+
+def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None]) -> bool:
+    """Train from the start model, or on from the last checkpoint; return whether this is the first process.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the last checkpoint is whole.
+        UserError: The run folder or the Trainer's options do not allow it.
+    """
+    plan = run.read_plan()
+    recipe = Recipe(**plan["recipe"])
+    classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
+    classifier.set_channels_last(plan["training_speed"]["channels_last"])
+    data = _data(settings, recipe, card, run)
+    trainer = build_trainer(
+        settings.trainer,
+        epochs=recipe.epochs,
+        precision=plan["training_speed"]["precision"],
+        folder=str(run.path),
+        callbacks=_callbacks(recipe, card, run, say, validates=bool(data.val_pictures)),
+    )
+    batches = data.batches_per_epoch(trainer.world_size)
+    if not batches:
+        raise ConfigError(
+            f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
+        )
+    task = ClassificationTask(classifier.train(), recipe, batches_per_epoch=batches)
+    checkpoint = str(run.last) if run.last.exists() else None
+    _run(trainer, task, data, checkpoint)
+    return bool(trainer.is_global_zero)
+
+
+def _data(settings: TrainSettings, recipe: Recipe, card: ModelCard, run: RunFolder) -> ImageDataModule:
+    records = read_split(run.split)
+    return ImageDataModule(
+        labelled(records, card.class_names, "train"),
+        labelled(records, card.class_names, "val"),
+        spec=card.preprocess,
+        augmentation=Augmentation(card.preprocess, seed=recipe.seed),
+        batch_size=recipe.batch_size,
+        workers=decoding_workers(settings.data.workers),
+        seed=recipe.seed,
+    )
+
+
+def _callbacks(
+    recipe: Recipe, card: ModelCard, run: RunFolder, say: Callable[[str], None], *, validates: bool
+) -> list[Any]:
+    def save(task: ClassificationTask, epoch: int) -> None:
+        best: ImageClassifier = task.classifier
+        save_model(run.model, best, replace(card, training={**card.training, "epoch": epoch}))
+
+    callbacks = [PromptTermination(), EpochLog(run.metrics, say), BestModel(save), LastCheckpoint(run.last)]
+    if validates and recipe.patience_epochs:
+        callbacks.insert(0, StopEarly("val_loss", patience=recipe.patience_epochs))
+    return callbacks
+
+
+def _run(trainer: Any, task: ClassificationTask, data: ImageDataModule, checkpoint: str | None) -> None:
+    """Run the loop; Lightning swallows Ctrl-C and exits with 1, which is not what happened."""
+    with quiet():
+        try:
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            if trainer.state.status == TrainerStatus.INTERRUPTED:
+                raise KeyboardInterrupt from None
+            raise

@@ -1,0 +1,123 @@
+"""The settings of a run: what the command line and the config files fill in.
+
+The signature is the schema and the docstring is the help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from catsdogs.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the pictures are and how they are shared out.
+
+    Attributes:
+        root: Folder, zip or manifest.csv with labelled pictures; 'drawn' makes drawn cats and dogs.
+        limit_per_class: Use at most this many pictures of each class, drawn with the seed.
+        val_fraction: Share of the pictures that validation gets.
+        test_fraction: Share of the pictures that the test gets.
+        group_by: Regular expression; pictures whose names match the same group stay in one split.
+        download: Fetch Microsoft's public archive of cats and dogs (787 MB) first, into root or else data/.
+        workers: Processes or threads that decode pictures; by default the processor's cores.
+    """
+
+    root: str = "drawn"
+    limit_per_class: int | None = None
+    val_fraction: float = 0.15
+    test_fraction: float = 0.15
+    group_by: str | None = None
+    download: bool = False
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network.
+
+    Attributes:
+        backbone: Any classification architecture of timm.
+        weights: 'hub' (timm's, downloaded), 'none' (random) or a local safetensors or PyTorch file.
+        input_size: Height and width of the network's input in pixels; by default the weights' own.
+        head: 'linear' or 'mlp' (one hidden layer).
+        hidden: Units of the hidden layer of an mlp head.
+        dropout: Share of the head's inputs that training drops.
+        stochastic_depth: Share of residual branches that training drops, where the network has them.
+    """
+
+    backbone: str = "mobilenetv2_100"
+    weights: str = "hub"
+    input_size: int | None = None
+    head: Literal["linear", "mlp"] = "linear"
+    hidden: int = 256
+    dropout: float = 0.0
+    stochastic_depth: float = 0.0
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """How much of the backbone to keep, and the numbers of the training.
+
+    Attributes:
+        strategy: 'linear_probe', 'finetune_full' or 'from_scratch'.
+        epochs: Passes over the training pictures; by default the strategy's own number.
+        learning_rate: At the top of the schedule; by default the strategy's own.
+        head_rate: The head's learning rate is this times the backbone's.
+        weight_decay: Of AdamW; biases and normalisation layers do not decay.
+        warmup: Share of all steps in which the learning rate rises from zero.
+        label_smoothing: Share of probability spread over all classes.
+        batch_size: Pictures per training step, over all processes together.
+        patience_epochs: Stop after this many epochs without a better validation loss; 0 never stops.
+    """
+
+    strategy: str = "linear_probe"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    head_rate: float = 1.0
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    label_smoothing: float = 0.0
+    batch_size: int = 32
+    patience_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no training can use.
+
+        Raises:
+            ConfigError: One is out of range; the message names it.
+        """
+        for name, holds, wanted in (
+            ("epochs", self.epochs is None or self.epochs >= 1, "1 or more"),
+            ("learning_rate", self.learning_rate is None or self.learning_rate > 0, "positive"),
+            ("head_rate", self.head_rate > 0, "positive"),
+            ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("patience_epochs", self.patience_epochs >= 0, "0 or more"),
+        ):
+            if not holds:
+                raise ConfigError(f"--transfer.{name} must be {wanted}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything that decides what a run computes."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    transfer: TransferSettings = field(default_factory=TransferSettings)
+    seed: int = 0
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a seed that no generator takes.
+
+        Raises:
+            ConfigError: It is negative or too large.
+        """
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}")

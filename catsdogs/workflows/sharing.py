@@ -1,0 +1,138 @@
+"""Sharing prediction among several processes or GPUs, through Lightning's own launchers.
+
+Every rank answers for its own records, each exactly once, also where there are fewer records than ranks;
+the first rank gets all answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+import torch.distributed
+from torch.utils.data import DataLoader, IterableDataset
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
+from catsdogs.core.records import ImageRecord
+from catsdogs.inference.predictor import Answers
+from catsdogs.training.trainer import quiet
+from catsdogs.workflows.loaded import load
+from catsdogs.workflows.workers import available_cores, decoding_workers
+
+
+def predict_shared(
+    checkpoint: Path,
+    records: Sequence[ImageRecord],
+    *,
+    tta: str,
+    precision: str,
+    devices: int,
+    workers: int | None,
+    advance: Callable[[int], None],
+) -> Predictions | None:
+    """Predict all records with ``devices`` processes; None in every process but the first.
+
+    Raises:
+        ConfigError: The machine does not have so many devices.
+    """
+    trainer = _trainer(devices)
+    task = _ShareOfPredictions()
+
+    def answers() -> Iterator[Answers]:
+        device = trainer.strategy.root_device
+        if device.type == "cpu":
+            torch.set_num_threads(max(1, available_cores() // trainer.world_size))
+        model = load(
+            checkpoint,
+            precision=precision,
+            workers=max(1, decoding_workers(workers) // devices),
+            device=str(device),
+        )
+        task.class_names = model.class_names
+        for answer in model.predictor(tta).answers(records[trainer.global_rank :: trainer.world_size]):
+            advance(len(answer.records) * trainer.world_size)
+            yield answer
+
+    with quiet():
+        loader = DataLoader(_Answers(answers), batch_size=None)
+        trainer.predict(task, loader, return_predictions=False)
+    return _weave(task, records) if trainer.is_global_zero else None
+
+
+class _Answers(IterableDataset[Answers]):
+    """Hands over answers one by one; the work happens in this process, while the loop asks for them."""
+
+    def __init__(self, answers: Callable[[], Iterator[Answers]]) -> None:
+        self._answers = answers
+
+    def __iter__(self) -> Iterator[Answers]:
+        return self._answers()
+
+
+class _ShareOfPredictions(pl.LightningModule):
+    """Keeps this rank's answers and gathers those of all ranks at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.class_names: tuple[str, ...] = ()
+        self.by_rank: list[tuple[FloatArray, dict[int, str]]] = []
+        self._logits: list[FloatArray] = []
+        self._errors: dict[int, str] = {}
+        self._seen = 0
+
+    def transfer_batch_to_device(self, batch: Answers, device: torch.device, dataloader_idx: int) -> Answers:
+        """Leave the answers where they are: they are finished, and the device has done its part."""
+        del device, dataloader_idx
+        return batch
+
+    def predict_step(self, answers: Answers, *_: Any) -> None:
+        """Keep one batch of answers."""
+        self._errors |= {self._seen + position: reason for position, reason in answers.errors.items()}
+        self._logits.append(answers.logits)
+        self._seen += len(answers.records)
+
+    def on_predict_end(self) -> None:
+        """Exchange answers while the processes are still connected."""
+        logits = np.concatenate([np.empty((0, len(self.class_names))), *self._logits])
+        mine = (logits, self._errors)
+        gathered: list[Any] = [mine] * self.trainer.world_size
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_gather_object(gathered, mine)
+        self.by_rank = gathered
+
+
+def _trainer(devices: int) -> pl.Trainer:
+    with quiet():
+        try:
+            return pl.Trainer(
+                devices=devices,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                use_distributed_sampler=False,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(f"--devices {devices}: {str(error).splitlines()[0]}") from error
+
+
+def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predictions:
+    """Put the ranks' answers back in the order of the records, which were dealt out one by one."""
+    ranks = len(task.by_rank)
+    logits = np.full((len(records), len(task.class_names)), np.nan)
+    errors: dict[int, str] = {}
+    for rank, (rows, reasons) in enumerate(task.by_rank):
+        logits[rank::ranks] = rows
+        errors |= {rank + position * ranks: reason for position, reason in reasons.items()}
+    return Predictions(
+        ids=tuple(record.id for record in records),
+        class_names=task.class_names,
+        logits=logits,
+        labels=np.full(len(records), UNLABELLED, dtype=np.int64),
+        errors=errors,
+    )

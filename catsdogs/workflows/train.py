@@ -1,0 +1,130 @@
+"""Train: prepare, fit, finish; or take up a run where it was interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from catsdogs.core.errors import ConfigError, UserError
+from catsdogs.core.files import write_json
+from catsdogs.core.metricsfile import read_metrics
+from catsdogs.core.predictions import Predictions
+from catsdogs.core.temperature import fit_temperature
+from catsdogs.data.layouts import labels_of
+from catsdogs.data.splits import read_split
+from catsdogs.models.modelfile import load_card, save_temperature
+from catsdogs.reporting.console import figure_text, progress, say, say_nothing
+from catsdogs.reporting.figures import draw_curves, save_figure
+from catsdogs.transfer.strategies import find_strategy
+from catsdogs.workflows.applying import apply
+from catsdogs.workflows.evaluate import judge, labelled_records
+from catsdogs.workflows.processes import process_rank, wait_for
+from catsdogs.workflows.runfolder import RunFolder, open_run
+from catsdogs.workflows.settings import DataSettings, ModelSettings, TrainSettings, TransferSettings
+
+
+def train(settings: TrainSettings, path: Path) -> None:
+    """Start a run in a new folder and carry it to its end.
+
+    Raises:
+        UserError: The folder, the pictures, the backbone or the settings do not allow it.
+    """
+    run = RunFolder(path)
+    find_strategy(settings.transfer.strategy)
+    if process_rank() == 0:
+        run.create(yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True))
+    try:
+        _carry_on(settings, run)
+    except UserError:
+        if process_rank() == 0 and not run.plan.exists():
+            run.discard()
+        raise
+
+
+def resume(path: Path) -> None:
+    """Carry an interrupted run to its end, from its last whole epoch; nothing is measured again.
+
+    Raises:
+        ConfigError: There is no such run, or it is complete.
+    """
+    run = open_run(path)
+    if run.summary.exists():
+        say(f"{run.path} is complete; there is nothing to resume")
+        return
+    _carry_on(read_settings(run), run)
+
+
+def read_settings(run: RunFolder) -> TrainSettings:
+    """Return the settings that a run was started with.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    try:
+        values: dict[str, Any] = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        return TrainSettings(
+            data=DataSettings(**values["data"]),
+            model=ModelSettings(**values["model"]),
+            transfer=TransferSettings(**values["transfer"]),
+            seed=values["seed"],
+            trainer=values["trainer"],
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigError(f"{run.config} is damaged: {' '.join(str(error).split())[:200]}") from error
+
+
+def _carry_on(settings: TrainSettings, run: RunFolder) -> None:
+    first = process_rank() == 0
+    if not run.plan.exists():
+        if first:
+            from catsdogs.workflows.prepare import prepare
+
+            prepare(settings, run)
+        else:
+            wait_for(run.plan)
+    if find_strategy(settings.transfer.strategy).trains_backbone:
+        from catsdogs.workflows.fit import fit
+
+        first = fit(settings, run, say if first else say_nothing)
+    if first:
+        _finish(settings, run)
+
+
+def _finish(settings: TrainSettings, run: RunFolder) -> None:
+    """Fit the temperature, judge the best model on the test pictures, draw the curves, write the summary."""
+    plan = run.read_plan()
+    if "recipe" in plan:
+        _calibrate(run)
+        save_figure(draw_curves(read_metrics(run.metrics)), run.curves)
+    figures: dict[str, Any] = {}
+    if any(record.split == "test" for record in read_split(run.split)):
+        report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)
+        figures = report.to_dict()["metrics"]
+        for name in ("accuracy", "log_loss"):
+            say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
+    card = load_card(run.model)
+    summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
+    write_json(run.summary, {**summary, "test": figures})
+    say(f"done: {run.path} (model in {run.model})")
+
+
+def _calibrate(run: RunFolder) -> None:
+    """Fit the temperature on the validation pictures; without any it stays 1."""
+    if not any(record.split == "val" for record in read_split(run.split)):
+        return
+    scored = _predict_split(run, "val").scorable()
+    temperature = fit_temperature(scored.logits * load_card(run.model).temperature, scored.labels)
+    save_temperature(run.model, temperature)
+    say(f"temperature: {temperature:.2f}, fitted on {len(scored):,} validation pictures")
+
+
+def _predict_split(run: RunFolder, split: str) -> Predictions:
+    class_names = load_card(run.model).class_names
+    records = labelled_records(run.path, None, split, class_names)
+    with progress(f"predicting {split}", len(records)) as advance:
+        predictions = apply(run.path, records, tta="none", advance=advance)
+    assert predictions is not None
+    return predictions.with_labels(labels_of(records, class_names))

@@ -1,0 +1,25 @@
+"""How many threads or processes decode pictures."""
+
+from __future__ import annotations
+
+import os
+
+from catsdogs.core.errors import ConfigError
+
+_MOST = 8
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decoding_workers(wanted: int | None = None) -> int:
+    """Return the number asked for, or one a core up to eight.
+
+    Raises:
+        ConfigError: Fewer than none are asked for.
+    """
+    if wanted is not None and wanted < 0:
+        raise ConfigError(f"workers must be 0 or more, not {wanted}")
+    return min(available_cores(), _MOST) if wanted is None else wanted
