@@ -140,7 +140,7 @@ def plain(options: argparse.Namespace, photos: Path, job: str, flags: str) -> fl
 
 def call(*words: str) -> str:
     """Run Python with these words and return what it printed."""
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
     return done.stdout

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# Two tests run at once on two cores: a second thread each would only wait. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 

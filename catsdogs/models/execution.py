@@ -37,7 +37,7 @@ class Execution:
     device: str = "cpu"
     precision: str = "fp32"
     channels_last: bool = True
-    batch_size: int = 16
+    batch_size: int = 8
 
     def __post_init__(self) -> None:
         """Refuse what cannot run.

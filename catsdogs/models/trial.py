@@ -27,7 +27,7 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner, best_device
 
-_CLEARLY_FASTER = 1.15
+_CLEARLY_FASTER = 1.1
 _ROUNDS = 3
 
 
@@ -76,7 +76,7 @@ def fastest_execution(
 
 
 def choose(key: str, names: Sequence[str], work: Callable[[str], Callable[[], Any]]) -> str:
-    """Return the name whose work is clearly fastest, the first one unless another beats it by 15 %.
+    """Return the name whose work is clearly fastest, the first one unless another beats it by 10 %.
 
     Args:
         key: What is tried; the machine and the versions are added to it.

@@ -37,6 +37,7 @@ _ADVICE = (
     ".*does not have many workers.*",
     ".*is smaller than the logging interval.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
+    ".*in eval mode at the start of training.*",
     ".*Checkpoint directory .* exists and is not empty.*",
 )
 

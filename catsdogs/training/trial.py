@@ -58,6 +58,7 @@ def fastest_training(
 
         return step
 
-    key = f"train {backbone} {spec.height_px}x{spec.width_px} batch {batch_size} {device}"
+    statistics = "frozen statistics" if classifier.frozen_statistics else "own statistics"
+    key = f"train {backbone} {spec.height_px}x{spec.width_px} batch {batch_size} {statistics} {device}"
     with torch.random.fork_rng():
         return CANDIDATES[choose(key, names, work)]

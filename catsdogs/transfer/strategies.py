@@ -17,6 +17,8 @@ class Strategy:
         head_from_probe: Whether the head starts from logistic regression on the backbone's features
             (linear probe, then fine-tune: Kumar et al. 2022) instead of from random numbers.
         trains_backbone: Whether there are gradient epochs at all.
+        frozen_statistics: Whether BatchNorm keeps the statistics it came with. They are those of a million
+            photos; a batch of 32 gives worse ones, and different ones on every process.
         epochs: How many.
         learning_rate: At the top of the schedule.
     """
@@ -25,6 +27,7 @@ class Strategy:
     summary: str
     head_from_probe: bool
     trains_backbone: bool
+    frozen_statistics: bool = False
     epochs: int = 0
     learning_rate: float = 0.0
 
@@ -43,6 +46,7 @@ STRATEGIES = {
             "start from the linear probe's head, then train every layer",
             head_from_probe=True,
             trains_backbone=True,
+            frozen_statistics=True,
             epochs=4,
             learning_rate=1e-4,
         ),

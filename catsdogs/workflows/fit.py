@@ -33,6 +33,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None]) -> 
     plan = run.read_plan()
     recipe = Recipe(**plan["recipe"])
     classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
+    classifier.frozen_statistics = plan["frozen_statistics"]
     classifier.set_channels_last(plan["training_speed"]["channels_last"])
     data = _data(settings, recipe, card, run)
     trainer = build_trainer(

@@ -117,6 +117,7 @@ def _prepare_model(
     plan: dict[str, Any] = {
         "strategy": strategy.name,
         "summary": strategy.summary,
+        "frozen_statistics": strategy.frozen_statistics,
         "weights": settings.model.weights,
         "execution": execution.to_dict(),
         "environment": _environment(),
@@ -128,6 +129,7 @@ def _prepare_model(
         if not strategy.trains_backbone:
             card = replace(card, temperature=probe.temperature)
     if strategy.trains_backbone:
+        classifier.frozen_statistics = strategy.frozen_statistics
         plan["recipe"] = _recipe(settings, strategy).to_dict()
         plan["training_speed"] = asdict(_training_speed(settings, classifier, card, execution))
         say(f"{strategy.name}: {plan['recipe']['epochs']} epochs at {plan['training_speed']['precision']}")

@@ -69,3 +69,26 @@ class TestImageClassifier:
         first = next(classifier.backbone.parameters())
         assert first.grad is not None
         assert first.grad.abs().sum() > 0
+
+
+class TestFrozenStatistics:
+    def test_training_mode_neither_uses_nor_updates_batch_statistics(self, classifier, pixels) -> None:
+        expected = classifier.eval()(pixels)
+        before = {name: value.clone() for name, value in classifier.backbone.named_buffers()}
+        classifier.frozen_statistics = True
+        torch.testing.assert_close(classifier.train()(pixels), expected)
+        for name, value in classifier.backbone.named_buffers():
+            assert torch.equal(value, before[name]), name
+
+    def test_without_it_they_move(self, classifier, pixels) -> None:
+        before = {name: value.clone() for name, value in classifier.backbone.named_buffers()}
+        classifier.train()(pixels)
+        moved = [n for n, v in classifier.backbone.named_buffers() if not torch.equal(v, before[n])]
+        assert moved
+
+    def test_scales_and_shifts_still_learn(self, classifier, pixels) -> None:
+        classifier.frozen_statistics = True
+        classifier.train()(pixels).sum().backward()
+        norms = [m for m in classifier.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert norms
+        assert all(norm.weight.grad is not None for norm in norms)

@@ -173,6 +173,13 @@ def test_every_layer_moves_from_the_probed_start(finetuned):
     assert still == []
 
 
+def test_batchnorm_keeps_the_statistics_of_the_pretrained_network(finetuned):
+    start_model, trained = tensors(finetuned / "checkpoints" / "start"), tensors(finetuned)
+    statistics = [name for name in trained if "running_" in name]
+    assert statistics
+    assert all(torch.equal(start_model[name], trained[name]) for name in statistics)
+
+
 def test_killed_in_epoch_two_and_resumed_is_bit_equal(finetuned, tmp_path, start):
     run = tmp_path / "cut"
     command = start(words(run, *TUNING, *EPOCHS))
