@@ -113,7 +113,9 @@ def _prepare_model(
 ) -> None:
     """Build the classifier, give it its first head, time this machine, and write model and plan."""
     classifier, card = _build(settings, strategy, class_names)
-    execution = fastest_execution(classifier, card.preprocess, card.backbone)
+    # A trial's answer may differ between two runs; a deterministic one takes the defaults.
+    precision = "fp32" if settings.trainer.get("deterministic") else "auto"
+    execution = fastest_execution(classifier, card.preprocess, card.backbone, precision=precision)
     plan: dict[str, Any] = {
         "strategy": strategy.name,
         "summary": strategy.summary,
@@ -226,6 +228,8 @@ def _training_speed(
     settings: TrainSettings, classifier: ImageClassifier, card: ModelCard, execution: Execution
 ) -> TrainingSpeed:
     wanted = settings.trainer.get("precision")
+    if wanted is None and settings.trainer.get("deterministic"):
+        wanted = "32-true"
     if wanted is not None:
         return TrainingSpeed(precision=str(wanted), channels_last=True)
     return fastest_training(
