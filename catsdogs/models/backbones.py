@@ -10,10 +10,12 @@ import json
 import pickle
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import safetensors
 import timm
 import torch
@@ -63,6 +65,32 @@ def create_backbone(
         spec = replace(spec, height_px=input_size, width_px=input_size)
     fit_to_input(backbone, spec)
     return backbone, spec
+
+
+def pretrained_classifier(
+    name: str, weights: str, backbone: nn.Module
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+    """Return weight (K, D) and bias (K,) of the classifier that came with the weights; None where none did.
+
+    Args:
+        name: Of the architecture.
+        weights: As ``create_backbone`` took them, successfully.
+        backbone: What it returned.
+    """
+    if weights == RANDOM:
+        return None
+    if weights == HUB:
+        classes = backbone.pretrained_cfg["num_classes"]  # type: ignore[index]
+        layer = _from_hub(name, {"num_classes": classes}).get_classifier()  # type: ignore[operator]
+        tensors = layer.state_dict() if isinstance(layer, nn.Linear) else {}
+        prefix = ""
+    else:
+        tensors, _ = read_weights(weights)
+        prefix = (*_classifier_prefixes(backbone), "")[0]
+    weight, bias = tensors.get(f"{prefix}weight"), tensors.get(f"{prefix}bias")
+    if weight is None or bias is None or weight.shape != (len(bias), feature_width(backbone)):
+        return None
+    return weight.detach().float().numpy(), bias.detach().float().numpy()
 
 
 def timm_version() -> str:
@@ -232,7 +260,7 @@ def _try_out(backbone: nn.Module, size: tuple[int, int]) -> None:
 
 def _create(name: str, options: Mapping[str, Any], *, pretrained: bool = False) -> nn.Module:
     try:
-        network: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        network: nn.Module = timm.create_model(name, pretrained=pretrained, **{"num_classes": 0, **options})
     except TypeError:
         # Networks without residual branches do not take drop_path_rate.
         if not options:
@@ -283,3 +311,61 @@ def _some(keys: list[str]) -> str:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]
+
+
+def grouped_parameters(backbone: nn.Module) -> list[list[str]]:
+    """Return the names of the parameters by timm's own coarse layer groups, from the input to the top."""
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        return [[name for name, _ in backbone.named_parameters()]]
+    groups = timm.models.group_parameters(backbone, matcher(coarse=True))
+    return [groups[number] for number in sorted(groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedWeights:
+    """What timm tells about the weights that a name stands for.
+
+    Attributes:
+        name: The architecture with the tag of these weights.
+        license: As their authors named it, or None.
+        hub_id: The hub's repository that holds them, or None.
+    """
+
+    name: str
+    license: str | None
+    hub_id: str | None
+
+
+def architectures() -> list[str]:
+    """Return the names of all of timm's architectures, without tags."""
+    return list(timm.list_models())
+
+
+def tagged_names() -> list[str]:
+    """Return the names, with their tags, of all weights that timm can fetch."""
+    return list(timm.list_pretrained())
+
+
+def pretrained_weights(name: str) -> PretrainedWeights | None:
+    """Return the weights that ``hub`` means for a backbone; None where there are none to fetch.
+
+    Raises:
+        ModelError: timm has no such backbone, or no such weights for it.
+    """
+    _require_known(name)
+    try:
+        config = timm.models.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise ModelError(f"timm has no weights {name!r}: {_first_line(error)}") from error
+    if config is None or not config.has_weights:
+        return None
+    full = f"{config.architecture}.{config.tag}" if config.tag else name
+    return PretrainedWeights(full, config.license, config.hf_hub_id)
+
+
+def outline(name: str) -> nn.Module:
+    """Build a backbone that has shapes but no numbers: to count its parameters, not to run it."""
+    _require_known(name)
+    with torch.device("meta"):
+        return _create(name, {})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.models.stages import TOP, stage_features
 
 
 class ImageClassifier(nn.Module):
@@ -17,6 +20,7 @@ class ImageClassifier(nn.Module):
     costs nothing.
 
     Attributes:
+        stages: Where the head's features come from, by the names of ``models.stages``.
         frozen_statistics: Keep the means and variances of the backbone's BatchNorm layers as they are, and
             use them, in training too: their scales and shifts still learn. Set it before ``train()``.
     """
@@ -26,11 +30,15 @@ class ImageClassifier(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, backbone: nn.Module, head: nn.Sequential, spec: PreprocessSpec) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Sequential, spec: PreprocessSpec, stages: Sequence[str] = (TOP,)
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.stages = tuple(stages)
         self.frozen_statistics = False
+        self._frozen: tuple[nn.Module, ...] = ()
         self._memory_format = torch.contiguous_format
         scale = 1 / (255 * torch.tensor(spec.std))
         shift = -torch.tensor(spec.mean) / torch.tensor(spec.std)
@@ -38,9 +46,22 @@ class ImageClassifier(nn.Module):
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
 
+    def set_trainable(self, names: Collection[str]) -> None:
+        """Let these parameters of the backbone train, and the head; freeze the others.
+
+        Frozen means evaluation mode too: a module none of whose parameters train neither updates nor uses
+        the statistics of a batch, and drops nothing. One without parameters (dropout, drop path) goes with
+        the layer before it. Call ``train()`` afterwards: it sets the modes.
+        """
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(name in names)
+        self._frozen = tuple(_frozen_modules(self.backbone))
+
     def train(self, mode: bool = True) -> ImageClassifier:
-        """Set the mode of every module, but leave frozen BatchNorm in evaluation mode."""
+        """Set the mode of every module, but leave what is frozen in evaluation mode."""
         super().train(mode)
+        for module in self._frozen:
+            module.training = False
         if self.frozen_statistics:
             for module in self.backbone.modules():
                 if isinstance(module, _BatchNorm):
@@ -64,11 +85,31 @@ class ImageClassifier(nn.Module):
         return normalised.to(dtype, memory_format=self._memory_format)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Turn uint8 (B, H, W, 3) into float32 features (B, D)."""
-        features: Tensor = self.backbone(self.normalize(pixels))
-        return features.float()
+        """Turn uint8 (B, H, W, 3) into the float32 features (B, D) of ``stages``."""
+        return stage_features(self.backbone, self.normalize(pixels), self.stages)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Turn uint8 (B, H, W, 3) into logits (B, C)."""
-        logits: Tensor = self.head(self.features(pixels))
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Turn pixels uint8 (B, H, W, 3), or features float (B, D) of ``stages``, into logits (B, C)."""
+        logits: Tensor = self.head(inputs if inputs.ndim == 2 else self.features(inputs))
         return logits
+
+
+def _frozen_modules(backbone: nn.Module) -> list[nn.Module]:
+    """Return the modules in which nothing trains, and what they hold, in the order of the network."""
+    frozen: dict[nn.Module, None] = {}
+    waiting: list[nn.Module] = []
+    last: bool | None = None
+    for module in backbone.modules():
+        own = [parameter.requires_grad for parameter in module.parameters(recurse=False)]
+        inside = [parameter.requires_grad for parameter in module.parameters()]
+        if own:
+            last = not any(own)
+            frozen |= dict.fromkeys(waiting if last else [])
+            waiting = []
+        if inside:
+            frozen |= dict.fromkeys([] if any(inside) else module.modules())
+        elif last is None:
+            waiting.append(module)
+        elif last:
+            frozen[module] = None
+    return list(frozen)

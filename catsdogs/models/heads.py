@@ -10,9 +10,12 @@ from typing import Any
 from torch import nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.models.kernelhead import KernelLayer
 
-HEADS = ("linear", "mlp")
+HEADS = ("linear", "mlp", "rbf")
 _WIDEST = 65_536
+# A file may ask for no more memory than this: 256 MiB of support vectors of 4,096 features.
+_MOST_VECTORS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +23,16 @@ class HeadSpec:
     """What a head is made of.
 
     Attributes:
-        kind: ``linear``, or ``mlp`` with one hidden layer of ReLUs.
+        kind: ``linear``, ``mlp`` with one hidden layer of ReLUs, or ``rbf``, a support vector machine.
         hidden: Width of the hidden layer of an ``mlp``.
         dropout: Share of features (and of hidden units) that training drops, in [0, 1).
+        vectors: Number of support vectors of an ``rbf`` head, 0 for the others.
     """
 
     kind: str = "linear"
     hidden: int = 256
     dropout: float = 0.0
+    vectors: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -41,6 +46,11 @@ class HeadSpec:
             raise ModelError(f"a hidden layer of {self.hidden} units is outside 1 to {_WIDEST}")
         if not 0 <= self.dropout < 1:
             raise ModelError(f"dropout {self.dropout} is outside [0, 1)")
+        fewest, most = (1, _MOST_VECTORS) if self.kind == "rbf" else (0, 0)
+        if type(self.vectors) is not int or not fewest <= self.vectors <= most:
+            raise ModelError(
+                f"{self.vectors} support vectors are outside {fewest} to {most} for head {self.kind!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -64,7 +74,8 @@ def build_head(features: int, classes: int, spec: HeadSpec) -> nn.Sequential:
 
     The last layer is always named ``fc``; an MLP's first is ``hidden``. Hidden layers start as He et al.
     (2015, section 2.2) proposed for ReLUs, the last one at zero mean and small scale, so that the first
-    loss is near ln(classes).
+    loss is near ln(classes). The ``fc`` of an ``rbf`` head is a ``KernelLayer`` that a
+    fitted SVM fills.
     """
     layers: list[tuple[str, nn.Module]] = [("dropout", nn.Dropout(spec.dropout))]
     width = features
@@ -74,8 +85,14 @@ def build_head(features: int, classes: int, spec: HeadSpec) -> nn.Sequential:
         nn.init.zeros_(hidden.bias)
         layers += [("hidden", hidden), ("act", nn.ReLU()), ("dropout2", nn.Dropout(spec.dropout))]
         width = spec.hidden
+    layers.append(("fc", _last_layer(width, classes, spec)))
+    return nn.Sequential(OrderedDict(layers))
+
+
+def _last_layer(width: int, classes: int, spec: HeadSpec) -> nn.Module:
+    if spec.kind == "rbf":
+        return KernelLayer(width, spec.vectors, classes)
     last = nn.Linear(width, classes)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)
-    layers.append(("fc", last))
-    return nn.Sequential(OrderedDict(layers))
+    return last

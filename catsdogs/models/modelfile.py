@@ -17,6 +17,7 @@ from typing import Any
 
 import safetensors
 from safetensors.torch import load, save
+from torch import nn
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.files import replacing, write_json
@@ -24,6 +25,7 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.stages import TOP, check_stages, drop_unused_layers, find_stages
 
 FORMAT = "catsdogs-model"
 VERSION = 1
@@ -41,6 +43,7 @@ class ModelCard:
         class_names: In the order of the logits.
         preprocess: How its pictures are prepared.
         head: What the head is made of.
+        stages: Where its features come from; the layers above the last of them are not in the file.
         temperature: Logits are divided by it before they become probabilities.
         training: Strategy, seed, set sizes and the like, for people; nothing reads it.
     """
@@ -49,6 +52,7 @@ class ModelCard:
     class_names: tuple[str, ...]
     preprocess: PreprocessSpec
     head: HeadSpec = field(default_factory=HeadSpec)
+    stages: tuple[str, ...] = (TOP,)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,6 +65,7 @@ class ModelCard:
             "class_names": list(self.class_names),
             "preprocess": self.preprocess.to_dict(),
             "head": self.head.to_dict(),
+            "stages": list(self.stages),
             "temperature": self.temperature,
             "training": dict(self.training),
         }
@@ -82,9 +87,10 @@ class ModelCard:
                 raise ValueError(f"temperature {temperature} is not a positive number")
             return cls(
                 backbone=str(values["backbone"]),
-                class_names=_class_names(values["class_names"]),
+                class_names=_names(values["class_names"], at_least=2, what="two or more distinct classes"),
                 preprocess=PreprocessSpec.from_dict(values["preprocess"]),
                 head=HeadSpec.from_dict(values["head"]),
+                stages=_names(values.get("stages", [TOP]), at_least=1, what="distinct stages"),
                 temperature=temperature,
                 training=dict(values.get("training", {})),
             )
@@ -92,10 +98,10 @@ class ModelCard:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
 
 
-def _class_names(values: Any) -> tuple[str, ...]:
+def _names(values: Any, *, at_least: int, what: str) -> tuple[str, ...]:
     names = tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else ()
-    if len(set(names)) < max(2, len(names)) or not all(isinstance(name, str) for name in names):
-        raise ValueError("it needs the names of two or more distinct classes")
+    if len(set(names)) < max(at_least, len(names)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"it needs the names of {what}")
     return names
 
 
@@ -103,8 +109,25 @@ def build_classifier(card: ModelCard, *, stochastic_depth: float = 0.0) -> Image
     """Return the classifier that ``card`` describes, with random weights."""
     backbone, _ = create_backbone(card.backbone, RANDOM, stochastic_depth=stochastic_depth)
     fit_to_input(backbone, card.preprocess)
-    head = build_head(feature_width(backbone), len(card.class_names), card.head)
-    return ImageClassifier(backbone, head, card.preprocess)
+    width = cut_backbone(backbone, card.preprocess, card.stages)
+    head = build_head(width, len(card.class_names), card.head)
+    return ImageClassifier(backbone, head, card.preprocess, card.stages)
+
+
+def cut_backbone(backbone: nn.Module, spec: PreprocessSpec, stages: Sequence[str]) -> int:
+    """Remove what lies above the last of these stages; return the width of their features.
+
+    Raises:
+        ModelError: One is not a stage of this backbone.
+    """
+    if tuple(stages) == (TOP,):
+        return feature_width(backbone)
+    known = find_stages(backbone, spec, distinct=False)
+    names = check_stages(stages, known)
+    if names != tuple(stages):
+        raise ModelError(f"stages {', '.join(stages)} are not in the order of the network")
+    drop_unused_layers(backbone, names)
+    return sum(stage.width for stage in known if stage.name in names)
 
 
 def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard) -> None:

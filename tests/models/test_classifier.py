@@ -92,3 +92,48 @@ class TestFrozenStatistics:
         norms = [m for m in classifier.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         assert norms
         assert all(norm.weight.grad is not None for norm in norms)
+
+
+class TestSetTrainable:
+    def freeze(self, classifier, *beginnings):
+        named = dict(classifier.backbone.named_parameters())
+        classifier.set_trainable([name for name in named if name.startswith(beginnings)])
+        return classifier.train()
+
+    def test_only_what_is_named_and_the_head_require_gradients(self, classifier) -> None:
+        self.freeze(classifier, "blocks.4", "conv_head")
+        training = {name for name, p in classifier.named_parameters() if p.requires_grad}
+        assert training
+        assert all(name.startswith(("backbone.blocks.4", "backbone.conv_head", "head")) for name in training)
+        assert {"head.fc.weight", "head.fc.bias"} <= training
+
+    def test_frozen_modules_stay_in_evaluation_mode_however_often_modes_are_set(self, classifier) -> None:
+        self.freeze(classifier, "blocks.4").eval()
+        classifier.train()
+        backbone = classifier.backbone
+        assert not any(m.training for block in list(backbone.blocks)[:4] for m in block.modules())
+        assert all(module.training for module in backbone.blocks[4].modules())
+        assert classifier.head.training
+
+    def test_unfreezing_brings_training_mode_back(self, classifier) -> None:
+        self.freeze(classifier, "blocks.4")
+        self.freeze(classifier, "")
+        assert all(module.training for module in classifier.modules())
+
+    def test_all_frozen_computes_what_evaluation_computes(self, classifier, pixels) -> None:
+        expected = classifier.eval().features(pixels)
+        assert torch.equal(self.freeze(classifier, "nothing").features(pixels), expected)
+
+    def test_a_module_without_parameters_goes_with_what_holds_it_or_with_the_layer_before(self) -> None:
+        frozen_block = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Linear(4, 4), torch.nn.Dropout())
+        backbone = torch.nn.Sequential(
+            torch.nn.Dropout(), torch.nn.Linear(4, 4), torch.nn.Dropout(), frozen_block, torch.nn.Dropout()
+        )
+        classifier = ImageClassifier(backbone, build_head(4, 2, HeadSpec()), SPEC)
+        self.freeze(classifier, "1.")
+        modes = [backbone[place].training for place in (0, 1, 2, 4)]
+        assert modes == [True, True, True, False]
+        assert not any(module.training for module in frozen_block.modules())
+        self.freeze(classifier, "3.")
+        assert [backbone[place].training for place in (0, 1, 2, 4)] == [False, False, False, True]
+        assert all(module.training for module in frozen_block[1:].modules())
