@@ -18,6 +18,7 @@ from torch import nn
 
 from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.core.temperature import fit_temperature, log_loss
+from catsdogs.models.heads import HeadSpec
 
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-4, 0.6, 0.5))
 _FOLDS = 5
@@ -50,6 +51,19 @@ class LinearProbe:
         """Turn features (N, D) into logits float64 (N, C), without temperature."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
+    def head_spec(self, *, dropout: float) -> HeadSpec:
+        """Return the kind of head that this becomes."""
+        return HeadSpec("linear", dropout=dropout)
+
+    def load_into(self, head: nn.Sequential, *, calibrated: bool) -> None:
+        """Put the probe into its head, the logits divided by the temperature when ``calibrated``."""
+        layer = head.fc
+        assert isinstance(layer, nn.Linear)
+        divisor = self.temperature if calibrated else 1.0
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight / divisor))
+            layer.bias.copy_(torch.from_numpy(self.bias / divisor))
+
 
 def fit_linear_probe(
     features: npt.NDArray[np.floating],
@@ -70,36 +84,26 @@ def fit_linear_probe(
         seed: Of the folds.
     """
     wide = np.asarray(features, dtype=np.float64)
-    folds = _folds(labels, units, seed)
+    parts = folds(labels, units, seed)
     strength, held_out = _DEFAULT_STRENGTH, np.empty((0, classes))
     used = np.empty(0, dtype=np.int64)
-    if folds:
-        used = np.unique(np.concatenate([test for _, test in folds]))
-        strength, held_out = _choose(wide, labels, classes, folds, used)
-    weight, bias = _fit(wide, labels, strength)
+    if parts:
+        used = np.unique(np.concatenate([test for _, test in parts]))
+        strength, held_out = _choose(wide, labels, classes, parts, used)
+    weight, bias = fit_logistic(wide, labels, strength)
     temperature = fit_temperature(held_out, labels[used])
     return LinearProbe(weight, bias, strength, temperature, held_out, labels[used])
-
-
-def load_into(head: nn.Sequential, probe: LinearProbe, *, calibrated: bool) -> None:
-    """Put a probe into a linear head, its logits divided by its temperature when ``calibrated``."""
-    layer = head.fc
-    assert isinstance(layer, nn.Linear)
-    divisor = probe.temperature if calibrated else 1.0
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(probe.weight / divisor))
-        layer.bias.copy_(torch.from_numpy(probe.bias / divisor))
 
 
 Fold = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-def _folds(labels: IntArray, units: Sequence[str], seed: int) -> list[Fold]:
+def folds(labels: IntArray, units: Sequence[str], seed: int) -> list[Fold]:
     """Return (train, test) positions; none where some class has fewer than two units."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     codes = np.unique(np.asarray(units, dtype=object).astype(str), return_inverse=True)[1]
-    everything, chosen = np.unique(labels), _some_of_each(labels, seed)
+    everything, chosen = np.unique(labels), some_of_each(labels, seed)
     per_class = [len(np.unique(codes[chosen][labels[chosen] == label])) for label in everything]
     count = min(_FOLDS, *per_class)
     if count < 2:
@@ -110,7 +114,7 @@ def _folds(labels: IntArray, units: Sequence[str], seed: int) -> list[Fold]:
     return folds if all(set(labels[train]) == set(everything) for train, _ in folds) else []
 
 
-def _some_of_each(labels: IntArray, seed: int) -> npt.NDArray[np.int64]:
+def some_of_each(labels: IntArray, seed: int) -> npt.NDArray[np.int64]:
     """Return ascending positions: all, or of very many the same share of each class, rare ones kept."""
     share = min(1.0, _CV_PICTURES / len(labels))
     lots = np.random.default_rng(seed).permutation(len(labels))
@@ -136,7 +140,7 @@ def _choose(
         for strength in STRENGTHS:
             held_out = np.full((len(labels), classes), np.nan)
             for train, test in folds:
-                weight, bias = _fit(features[train], labels[train], strength)
+                weight, bias = fit_logistic(features[train], labels[train], strength)
                 held_out[test] = features[test] @ weight.T + bias
             logits = held_out[used]
             loss = log_loss(logits / fit_temperature(logits, labels[used]), labels[used])
@@ -147,8 +151,14 @@ def _choose(
     return best[1], best[2]
 
 
-def _fit(features: FloatArray, labels: IntArray, strength: float) -> tuple[FloatArray, FloatArray]:
-    """Return weight (C, D) and bias (C,) on raw features."""
+def fit_logistic(features: FloatArray, labels: IntArray, strength: float) -> tuple[FloatArray, FloatArray]:
+    """Fit logistic regression on standardised features; return weight (C, D) and bias (C,) on raw ones.
+
+    Args:
+        features: (N, D).
+        labels: Classes (N,); each of 0 to C - 1 occurs.
+        strength: C of the regression; larger is less regularised.
+    """
     from sklearn.linear_model import LogisticRegression
 
     mean, deviation = features.mean(axis=0), features.std(axis=0)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from catsdogs.core.errors import DataError, ModelError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.preparation import prepare
-from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.backbones import create_backbone
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.transfer.features import Features, extract_features
+from catsdogs.models.stages import find_stages
+from catsdogs.transfer.cache import FeatureCache
+from catsdogs.transfer.features import Features, extract_features, feature_space
 
 SPEC = PreprocessSpec(32, 32)
 ADVANCED: list[int] = []
@@ -23,7 +26,9 @@ ADVANCED: list[int] = []
 def classifier() -> ImageClassifier:
     torch.manual_seed(0)
     backbone = create_backbone("test_resnet")[0]
-    return ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), SPEC)
+    stages = find_stages(backbone, SPEC)
+    head = build_head(sum(stage.width for stage in stages), 2, HeadSpec())
+    return ImageClassifier(backbone, head, SPEC, [stage.name for stage in stages])
 
 
 @pytest.fixture
@@ -38,10 +43,25 @@ def records(tmp_path: Path) -> list[ImageRecord]:
     return [ImageRecord(f"{n}.png", str(tmp_path), f"{n}.png", label="cat") for n in range(10)]
 
 
-def extract(classifier: ImageClassifier, records: list[ImageRecord], batch_size: int = 4) -> Features:
+def extract(
+    classifier: ImageClassifier,
+    records: list[ImageRecord],
+    batch_size: int = 4,
+    cache: FeatureCache | None = None,
+    precision: str = "fp32",
+) -> Features:
     ADVANCED.clear()
-    runner = Runner(classifier, Execution(batch_size=batch_size))
-    return extract_features(runner, records, SPEC, workers=2, advance=ADVANCED.append)
+    runner = Runner(classifier, Execution(batch_size=batch_size, precision=precision))
+    return extract_features(
+        runner,
+        records,
+        SPEC,
+        find_stages(classifier.backbone, SPEC),
+        space=feature_space(classifier.backbone, "test_resnet", SPEC, runner),
+        cache=cache or FeatureCache(cap_bytes=0),
+        workers=2,
+        advance=ADVANCED.append,
+    )
 
 
 def test_features_are_those_of_the_evaluation_view(classifier, records) -> None:
@@ -74,3 +94,51 @@ def test_damaged_weights_are_named(classifier, records) -> None:
     torch.nn.init.constant_(next(classifier.backbone.parameters()), torch.nan)
     with pytest.raises(ModelError, match="features that are not finite"):
         extract(classifier, records)
+
+
+def test_each_stage_has_its_columns(classifier, records) -> None:
+    features = extract(classifier, records)
+    names = [stage.name for stage in features.stages]
+    assert names[-1] == "top"
+    parts = [features.of([name]) for name in names]
+    assert [part.shape[1] for part in parts] == [stage.width for stage in features.stages]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), features.values)
+    np.testing.assert_array_equal(features.of(["top", "1"]), np.concatenate([parts[0], parts[-1]], axis=1))
+
+
+def test_a_second_time_the_network_is_not_asked(classifier, records, tmp_path, monkeypatch) -> None:
+    cache = FeatureCache(tmp_path / "features.sqlite")
+    first = extract(classifier, records, cache=cache)
+    monkeypatch.setattr(Runner, "features", lambda *_: pytest.fail("the backbone ran again"))
+    # Other names, other places: what counts is what the pictures hold.
+    moved = [replace(record, id=f"other-{record.id}") for record in reversed(first.records)]
+    again = extract(classifier, moved, cache=cache)
+    np.testing.assert_array_equal(again.values, first.values[::-1])
+    assert sum(ADVANCED) == len(moved)
+
+
+def test_a_changed_picture_is_seen_again(classifier, records, tmp_path) -> None:
+    cache = FeatureCache(tmp_path / "features.sqlite")
+    first = extract(classifier, records, cache=cache)
+    Image.new("RGB", (60, 60), "red").save(Path(records[0].root, records[0].name))
+    again = extract(classifier, records, cache=cache)
+    assert not np.array_equal(again.values[0], first.values[0])
+    np.testing.assert_array_equal(again.values[1:], first.values[1:])
+
+
+def test_what_changes_the_numbers_changes_the_space(classifier) -> None:
+    def space(**changes) -> str:
+        runner = Runner(classifier, Execution(precision=changes.get("precision", "fp32")))
+        spec = changes.get("spec", SPEC)
+        return feature_space(classifier.backbone, changes.get("name", "test_resnet"), spec, runner)
+
+    spaces = [
+        space(),
+        space(precision="bf16"),
+        space(spec=PreprocessSpec(32, 32, crop_fraction=0.5)),
+        space(name="test_resnet.r160_in1k"),
+    ]
+    with torch.no_grad():
+        next(classifier.backbone.parameters()).add_(1e-3)
+    spaces.append(space())
+    assert len(set(spaces)) == len(spaces)

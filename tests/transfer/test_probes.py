@@ -9,7 +9,7 @@ from catsdogs.core.predictions import softmax
 from catsdogs.core.temperature import fit_temperature, log_loss
 from catsdogs.models.heads import HeadSpec, build_head
 from catsdogs.transfer import probes
-from catsdogs.transfer.probes import STRENGTHS, LinearProbe, fit_linear_probe, load_into
+from catsdogs.transfer.probes import STRENGTHS, LinearProbe, fit_linear_probe
 
 Arrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
@@ -64,7 +64,7 @@ class TestStrength:
     def test_minimises_the_calibrated_loss_of_held_out_pictures(self) -> None:
         features, labels = blobs(n=90, classes=3, apart=0.7)
         units = [str(i) for i in range(len(labels))]
-        folds = probes._folds(labels, units, 0)
+        folds = probes.folds(labels, units, 0)
         losses = {strength: self.calibrated(features, labels, folds, strength) for strength in STRENGTHS}
         probe = fit(features, labels)
         assert probe.strength == min(losses, key=lambda strength: losses[strength])
@@ -99,7 +99,7 @@ class TestStrength:
 class TestFolds:
     def test_every_picture_is_held_out_once(self) -> None:
         labels = np.arange(53) % 3
-        folds = probes._folds(labels, [str(i) for i in range(53)], 0)
+        folds = probes.folds(labels, [str(i) for i in range(53)], 0)
         assert len(folds) == 5
         assert sorted(np.concatenate([test for _, test in folds])) == list(range(53))
         assert all(not set(train) & set(test) for train, test in folds)
@@ -109,7 +109,7 @@ class TestFolds:
         chance = np.random.default_rng(seed)
         labels = chance.integers(0, 2, 200)
         units = [f"patient {number}" for number in chance.integers(0, 30, 200)]
-        folds = probes._folds(labels, units, seed)
+        folds = probes.folds(labels, units, seed)
         assert folds
         for train, test in folds:
             assert not {units[i] for i in train} & {units[i] for i in test}
@@ -128,7 +128,7 @@ class TestFolds:
     @pytest.mark.parametrize("counts", [(3, 40), (2, 2), (4, 3, 50)])
     def test_small_classes_make_fewer_folds(self, counts: tuple[int, ...]) -> None:
         labels = np.repeat(np.arange(len(counts)), counts)
-        folds = probes._folds(labels, [str(i) for i in range(len(labels))], 0)
+        folds = probes.folds(labels, [str(i) for i in range(len(labels))], 0)
         assert len(folds) in (0, min(counts))
         assert all(len(set(labels[train])) == len(counts) for train, _ in folds)
 
@@ -143,7 +143,7 @@ class TestFolds:
     def test_of_very_many_pictures_a_share_is_used_and_rare_classes_are_kept(self, monkeypatch) -> None:
         monkeypatch.setattr(probes, "_CV_PICTURES", 100)
         labels = np.repeat([0, 1, 2], [600, 398, 2])
-        folds = probes._folds(labels, [str(i) for i in range(1000)], 0)
+        folds = probes.folds(labels, [str(i) for i in range(1000)], 0)
         used = np.concatenate([test for _, test in folds])
         assert np.bincount(labels[used]).tolist() == [60, 40, 2]
         assert len(folds) == 2
@@ -158,7 +158,7 @@ class TestLoadInto:
         assert probe.temperature != pytest.approx(1.0, abs=0.02)
         head = build_head(12, 3, HeadSpec(dropout=0.5)).eval().double()
         for calibrated, divisor in ((False, 1.0), (True, probe.temperature)):
-            load_into(head, probe, calibrated=calibrated)
+            probe.load_into(head, calibrated=calibrated)
             with torch.no_grad():
                 logits = head(torch.from_numpy(features)).numpy()
             np.testing.assert_allclose(logits, probe.logits(features) / divisor, rtol=0, atol=1e-8)

@@ -1,0 +1,155 @@
+"""Evidence: what cached features say about a set of pictures, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from catsdogs.core.predictions import IntArray
+from catsdogs.models.stages import TOP, Stage
+from catsdogs.transfer.features import Features
+from catsdogs.transfer.growth import GrowthPoint, at_twice, growth
+from catsdogs.transfer.scoring import (
+    SVM_STAGES,
+    ScoredProbe,
+    best,
+    score_linear,
+    score_svm,
+    standard_error,
+    svm_stages,
+)
+from catsdogs.transfer.svm import Kernel
+from catsdogs.transfer.transferability import OwnView, log_evidence, own_view
+
+OwnHead = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured on N labelled pictures.
+
+    Attributes:
+        class_pictures: Pictures of each class, in the order of the classes.
+        stages: Of the backbone, from the input to the top.
+        linear: A linear probe on each stage, in their order.
+        svm: SVMs on the stages where they may pay.
+        log_evidence: LogME of each stage, in their order.
+        own: How the backbone's own classifier sees the pictures; None where the weights have none.
+        growth: Quality of the best linear probe against the number of pictures.
+    """
+
+    class_pictures: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    linear: tuple[ScoredProbe, ...]
+    svm: tuple[ScoredProbe, ...]
+    log_evidence: tuple[float, ...]
+    own: OwnView | None
+    growth: tuple[GrowthPoint, ...]
+
+    @property
+    def pictures(self) -> int:
+        """N."""
+        return sum(self.class_pictures)
+
+    @property
+    def top(self) -> ScoredProbe:
+        """The linear probe on the top stage."""
+        return self.linear[-1]
+
+    @property
+    def best_linear(self) -> ScoredProbe:
+        """The linear probe with the lowest cross-validated log loss."""
+        return best(self.linear)
+
+    @property
+    def best_frozen(self) -> ScoredProbe:
+        """The best of all probes."""
+        return best([*self.svm, *self.linear])
+
+    @property
+    def chance(self) -> float:
+        """Log loss of answering every picture with the shares of the classes."""
+        shares = np.array(self.class_pictures) / self.pictures
+        return float(-(shares * np.log(shares)).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "pictures": self.pictures,
+            "class_pictures": list(self.class_pictures),
+            "stages": [
+                {"stage": stage.name, "stride": stage.stride, "width": stage.width, "log_evidence": value}
+                | probe.to_dict()
+                for stage, value, probe in zip(self.stages, self.log_evidence, self.linear, strict=True)
+            ],
+            "svm": [probe.to_dict() for probe in self.svm],
+            "top_loses": loss_gap(self.top, self.best_linear),
+            "chance_log_loss": self.chance,
+            "own_classifier": self.own.to_dict() if self.own else None,
+            "growth": [point.to_dict() for point in self.growth],
+            "log_loss_at_twice_the_pictures": at_twice(self.growth),
+        }
+
+
+def loss_gap(one: ScoredProbe, other: ScoredProbe) -> dict[str, float | None]:
+    """Return by how much the log loss of one is above the other's, with the paired standard error."""
+    differences = one.losses - other.losses
+    if not len(differences):
+        return {"log_loss": None, "error": None}
+    return {"log_loss": float(differences.mean()), "error": standard_error(differences)}
+
+
+def steps(stages: Sequence[Stage]) -> int:
+    """Return how often ``measure`` will report progress."""
+    return len(stages) + min(SVM_STAGES, len(stages)) + 1
+
+
+def measure(
+    features: Features,
+    labels: IntArray,
+    units: Sequence[str],
+    *,
+    classes: int,
+    seed: int,
+    kernel: Kernel = "rbf",
+    own_head: OwnHead | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Evidence:
+    """Measure what can be measured on frozen features.
+
+    Args:
+        features: Of N pictures at every stage.
+        labels: Classes (N,) in [0, classes).
+        units: Length N; equal names never face each other across a fold.
+        classes: C.
+        seed: Of folds and subsets.
+        kernel: Of the SVMs.
+        own_head: Weight (K, D) and bias (K,) of the pretrained classifier, where there is one.
+        advance: Called with 1 after each of ``steps(features.stages)`` pieces of work.
+    """
+    linear, evidences = [], []
+    for stage in features.stages:
+        place: tuple[str, ...] = (stage.name,)
+        linear.append(score_linear(features, labels, units, classes=classes, seed=seed, stages=place))
+        evidences.append(log_evidence(features.of(place), labels, classes))
+        advance(1)
+    svm = []
+    for place in svm_stages(linear):
+        one = score_svm(features, labels, units, classes=classes, seed=seed, stages=place, kernel=kernel)
+        svm.append(one)
+        advance(1)
+    winner = best(linear)
+    points = growth(features.of(winner.stages), labels, units, strength=winner.probe.strength, seed=seed)
+    advance(1)
+    return Evidence(
+        class_pictures=tuple(int(count) for count in np.bincount(labels, minlength=classes)),
+        stages=features.stages,
+        linear=tuple(linear),
+        svm=tuple(svm),
+        log_evidence=tuple(evidences),
+        own=own_view(features.of((TOP,)), *own_head) if own_head else None,
+        growth=points,
+    )

@@ -1,0 +1,120 @@
+"""Probes and how they did on pictures that they had not seen: what frozen strategies are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from catsdogs.core.predictions import FloatArray, IntArray
+from catsdogs.core.temperature import log_losses
+from catsdogs.models.stages import TOP
+from catsdogs.transfer.features import Features
+from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
+from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe
+
+Probe = LinearProbe | KernelProbe
+# An SVM is fitted on the stages where a linear classifier does best: the two agree on where to look.
+SVM_STAGES = 2
+
+
+@dataclass(frozen=True)
+class ScoredProbe:
+    """A fitted probe, where it sits, and its cross-validated scores.
+
+    Attributes:
+        kind: ``linear`` or ``svm``.
+        stages: Whose features it takes.
+        probe: Fitted on all the pictures.
+        losses: Calibrated out-of-fold -ln p(true class) of M pictures (M,); M is 0 where there were too few
+            pictures for folds.
+        correct: Whether the out-of-fold label was right (M,).
+    """
+
+    kind: str
+    stages: tuple[str, ...]
+    probe: Probe
+    losses: FloatArray
+    correct: FloatArray
+
+    @property
+    def log_loss(self) -> float:
+        """Cross-validated; infinite where there were no folds."""
+        return float(self.losses.mean()) if len(self.losses) else float("inf")
+
+    @property
+    def accuracy(self) -> float:
+        """Cross-validated, in [0, 1]; nan where there were no folds."""
+        return float(self.correct.mean()) if len(self.correct) else float("nan")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: scores with their standard errors over pictures."""
+        known = bool(len(self.losses))
+        return {
+            "kind": self.kind,
+            "stages": list(self.stages),
+            "pictures": len(self.losses),
+            "accuracy": self.accuracy if known else None,
+            "accuracy_error": standard_error(self.correct),
+            "log_loss": self.log_loss if known else None,
+            "log_loss_error": standard_error(self.losses),
+            "strength": self.probe.strength,
+            "temperature": self.probe.temperature,
+        }
+
+
+def standard_error(values: FloatArray) -> float | None:
+    """Return the standard error of the mean of (M,) values; None for fewer than two."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def score_linear(
+    features: Features,
+    labels: IntArray,
+    units: Sequence[str],
+    *,
+    classes: int,
+    seed: int,
+    stages: Sequence[str],
+) -> ScoredProbe:
+    """Fit and score a linear probe on the features of these stages."""
+    linear = fit_linear_probe(features.of(stages), labels, classes=classes, units=units, seed=seed)
+    return _scored("linear", stages, linear, linear.held_out_logits / linear.temperature)
+
+
+def score_svm(
+    features: Features,
+    labels: IntArray,
+    units: Sequence[str],
+    *,
+    classes: int,
+    seed: int,
+    stages: Sequence[str],
+    kernel: Kernel = "rbf",
+) -> ScoredProbe:
+    """Fit and score an SVM on the features of these stages."""
+    svm = fit_kernel_probe(
+        features.of(stages), labels, classes=classes, units=units, seed=seed, kernel=kernel
+    )
+    return _scored("svm", stages, svm, svm.held_out_logits)
+
+
+def _scored(kind: str, stages: Sequence[str], probe: Probe, logits: FloatArray) -> ScoredProbe:
+    labels = probe.held_out_labels
+    correct = (logits.argmax(axis=1) == labels).astype(np.float64)
+    losses = log_losses(logits, labels) if len(labels) else np.empty(0)
+    return ScoredProbe(kind, tuple(stages), probe, losses, correct)
+
+
+def best(scored: Sequence[ScoredProbe]) -> ScoredProbe:
+    """Return the one with the lowest cross-validated log loss; without any scores the last, the top."""
+    return min(reversed(scored), key=lambda one: one.log_loss)
+
+
+def svm_stages(linear: Sequence[ScoredProbe]) -> list[tuple[str, ...]]:
+    """Return the stages on which an SVM is worth its time, given the linear probes of all stages."""
+    if not any(len(one.losses) for one in linear):
+        return [(TOP,)]
+    return [one.stages for one in sorted(linear, key=lambda one: one.log_loss)[:SVM_STAGES]]

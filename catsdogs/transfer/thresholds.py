@@ -1,0 +1,25 @@
+"""Where the borders of the matrix lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+# No slots: jsonargparse reads the defaults from __dict__.
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the borders of the matrix lie; docs/LOG.md has the measurements that they come from.
+
+    Attributes:
+        plenty: Training pictures from which gradient epochs can beat a frozen backbone.
+        similar: Share of the labels' uncertainty that a linear probe on the top removes, from which the task
+            counts as similar to what the backbone was trained for.
+        clearly: Standard errors by which a dearer probe must be better than the linear one on the top.
+        head_start: Factor on the held-out log loss of a candidate that was trained with gradients in a
+            bake-off: it had fewer pictures and epochs than it will have.
+    """
+
+    plenty: int = 300
+    similar: float = 0.6
+    clearly: float = 0.5
+    head_start: float = 1.0
