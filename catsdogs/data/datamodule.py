@@ -1,4 +1,4 @@
-"""ImageDataModule: records and a preprocessing to the batches that the Trainer asks for."""
+"""Data modules: pictures, or cached features, to the batches that the Trainer asks for."""
 
 from __future__ import annotations
 
@@ -59,12 +59,107 @@ class PreparedPictures(Dataset[tuple[Tensor, int, bool]]):
         return torch.from_numpy(pixels), self._pictures.labels[index], counts
 
 
-class ImageDataModule(pl.LightningDataModule):
-    """Training and validation batches; the same pictures whatever the number of workers, ranks or resumes.
+class FeatureRows(Dataset[tuple[Tensor, int]]):
+    """(epoch, index) -> feature row float32 (D,) and class: what a head alone learns from."""
 
-    Training batches are (pixels uint8 (B, H, W, 3), classes int64 (B,)); validation batches also hold a mask
-    bool (B,) of the rows that count. ``batch_size`` is global: ranks share it.
+    def __init__(self, rows: Tensor, labels: Sequence[int]) -> None:
+        self._rows, self._labels = rows, labels
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        """Return the same row in every epoch."""
+        return self._rows[key[1]], self._labels[key[1]]
+
+
+class CountedRows(Dataset[tuple[Tensor, int, bool]]):
+    """Position -> feature row float32 (D,), class, and whether it counts (see ``ShareSampler``)."""
+
+    def __init__(self, rows: Tensor, labels: Sequence[int]) -> None:
+        self._rows, self._labels = rows, labels
+
+    def __getitem__(self, position: int) -> tuple[Tensor, int, bool]:
+        """Return one row."""
+        counts = position >= 0
+        index = position if counts else -1 - position
+        return self._rows[index], self._labels[index], counts
+
+
+class EpochDataModule(pl.LightningDataModule):
+    """Training and validation batches; the same examples whatever the number of workers, ranks or resumes.
+
+    Training batches are (inputs (B, ...), classes int64 (B,)); validation batches also hold a mask bool (B,)
+    of the rows that count. ``batch_size`` is global: ranks share it.
+
+    Args:
+        train: Takes (epoch, index).
+        val: Takes positions of ``ShareSampler``.
+        counts: Examples of each.
+        batch_size: Examples per step over all ranks.
+        workers: Processes that make examples.
+        seed: Of the order.
     """
+
+    def __init__(
+        self,
+        train: Dataset[Any],
+        val: Dataset[Any],
+        *,
+        counts: tuple[int, int],
+        batch_size: int,
+        workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._train, self._val = train, val
+        self._train_count, self._val_count = counts
+        self._batch_size, self._workers, self._seed = batch_size, workers, seed
+
+    @property
+    def val_pictures(self) -> int:
+        """How many pictures validation has."""
+        return self._val_count
+
+    def batches_per_epoch(self, ranks: int) -> int:
+        """Return the training batches of one epoch, the same for every rank."""
+        return len(self._train_sampler(0, ranks))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of the epoch that is about to begin, also after a resume."""
+        assert self.trainer is not None
+        sampler = self._train_sampler(self.trainer.global_rank, self.trainer.world_size)
+        # Workers fetch ahead before Lightning tells the sampler its epoch, so it must know it now.
+        sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+        return self._loader(self._train, batch_sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """Return the validation loader, or none where there is nothing to validate on."""
+        assert self.trainer is not None
+        ranks = self.trainer.world_size
+        if not self._val_count:
+            return []
+        sampler = ShareSampler(self._val_count, rank=self.trainer.global_rank, ranks=ranks)
+        size = max(1, self._batch_size // ranks)
+        return self._loader(self._val, sampler=sampler, batch_size=size)
+
+    def _train_sampler(self, rank: int, ranks: int) -> EpochBatchSampler:
+        return EpochBatchSampler(
+            self._train_count, batch_size=self._batch_size, seed=self._seed, rank=rank, ranks=ranks
+        )
+
+    def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
+        return DataLoader(
+            dataset,
+            num_workers=self._workers,
+            worker_init_fn=_calm_worker,
+            persistent_workers=self._workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator: drawing the workers' seed must not advance the one that dropout uses.
+            generator=torch.Generator().manual_seed(self._seed),
+            **options,
+        )
+
+
+class ImageDataModule(EpochDataModule):
+    """Pictures: augmented uint8 (B, H, W, 3) for training, prepared ones for validation."""
 
     def __init__(
         self,
@@ -77,53 +172,34 @@ class ImageDataModule(pl.LightningDataModule):
         workers: int,
         seed: int,
     ) -> None:
-        super().__init__()
-        self._train, self._val, self._spec = train, val, spec
-        self._augmentation, self._batch_size = augmentation, batch_size
-        self._workers, self._seed = workers, seed
+        super().__init__(
+            AugmentedPictures(train, spec, augmentation),
+            PreparedPictures(val, spec),
+            counts=(len(train.records), len(val.records)),
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+        )
 
-    @property
-    def val_pictures(self) -> int:
-        """How many pictures validation has."""
-        return len(self._val.records)
 
-    def batches_per_epoch(self, ranks: int) -> int:
-        """Return the training batches of one epoch, the same for every rank."""
-        return len(self._train_sampler(0, ranks))
+class FeatureDataModule(EpochDataModule):
+    """Cached features float32 (B, D): an epoch of a head alone costs milliseconds."""
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Return the loader of the epoch that is about to begin, also after a resume."""
-        assert self.trainer is not None
-        sampler = self._train_sampler(self.trainer.global_rank, self.trainer.world_size)
-        # Workers fetch ahead before Lightning tells the sampler its epoch, so it must know it now.
-        sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
-        dataset = AugmentedPictures(self._train, self._spec, self._augmentation)
-        return self._loader(dataset, batch_sampler=sampler)
-
-    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        """Return the validation loader, or none where there is nothing to validate on."""
-        assert self.trainer is not None
-        ranks = self.trainer.world_size
-        if not self._val.records:
-            return []
-        sampler = ShareSampler(len(self._val.records), rank=self.trainer.global_rank, ranks=ranks)
-        size = max(1, self._batch_size // ranks)
-        return self._loader(PreparedPictures(self._val, self._spec), sampler=sampler, batch_size=size)
-
-    def _train_sampler(self, rank: int, ranks: int) -> EpochBatchSampler:
-        count = len(self._train.records)
-        return EpochBatchSampler(count, batch_size=self._batch_size, seed=self._seed, rank=rank, ranks=ranks)
-
-    def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
-        return DataLoader(
-            dataset,
-            num_workers=self._workers,
-            worker_init_fn=_calm_worker,
-            persistent_workers=self._workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # Its own generator: drawing the workers' seed must not advance the one that dropout uses.
-            generator=torch.Generator().manual_seed(self._seed),
-            **options,
+    def __init__(
+        self,
+        train: tuple[Tensor, Sequence[int]],
+        val: tuple[Tensor, Sequence[int]],
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            FeatureRows(*train),
+            CountedRows(*val),
+            counts=(len(train[1]), len(val[1])),
+            batch_size=batch_size,
+            workers=0,
+            seed=seed,
         )
 
 

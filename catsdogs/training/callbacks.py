@@ -90,12 +90,29 @@ class LastCheckpoint(Checkpoint):
 
 
 class StopEarly(EarlyStopping):
-    """Early stopping that a resumed run remembers: one that had stopped does not train another epoch."""
+    """Early stopping that a resumed run remembers: one that had stopped does not train another epoch.
+
+    Epochs before ``first_epoch`` do not count: a plan's last layers may not have begun to train.
+    """
+
+    def __init__(self, *, patience: int, first_epoch: int = 0) -> None:
+        super().__init__("val_loss", patience=patience)
+        self._first_epoch = first_epoch
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once where the patience was already exhausted."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the epoch, unless it is too early."""
+        if trainer.current_epoch >= self._first_epoch:
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count it here where validation does not come once an epoch."""
+        if trainer.current_epoch >= self._first_epoch:
+            super().on_validation_end(trainer, pl_module)
 
 
 class EpochLog(Callback):
@@ -114,7 +131,7 @@ class EpochLog(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Note the rate of this step: the scheduler has moved on when the epoch ends."""
-        self._learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self._learning_rate = max(float(group["lr"]) for group in trainer.optimizers[0].param_groups)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the row in place of any that an interrupted run left for this epoch or later ones."""

@@ -3,32 +3,99 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import nn
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.layergroups import LayerGroup, trainable_parameters
+from catsdogs.transfer.strategies import FreezePlan
+
+HEAD = -1
+
+
+def training_parameters(
+    classifier: ImageClassifier, groups: Sequence[LayerGroup], plan: FreezePlan, epoch: int | None = None
+) -> frozenset[str]:
+    """Return the backbone's parameters that train in an epoch, or in any epoch where none is given."""
+    phases = plan.phases if epoch is None else (plan.phase_at(epoch),)
+    return frozenset().union(
+        *(
+            trainable_parameters(
+                classifier.backbone, groups, training=phase.groups, norm_and_bias=phase.norm_and_bias
+            )
+            for phase in phases
+        )
+    )
 
 
 def parameter_groups(
-    classifier: nn.Module, *, weight_decay: float, learning_rate: float, head_rate: float
+    classifier: ImageClassifier,
+    groups: Sequence[LayerGroup],
+    plan: FreezePlan,
+    *,
+    weight_decay: float,
+    learning_rate: float,
+    head_rate: float,
+    layer_decay: float,
 ) -> list[dict[str, Any]]:
-    """Return backbone and head, each with and without weight decay; every trainable tensor once.
+    """Return every tensor that trains in some phase, once: by layer group, with and without weight decay.
 
     Biases and the scales of normalisation layers (tensors of one dimension) do not decay: pulling them to
-    zero regularises nothing (He et al. 2019, Bag of Tricks, section 3.1).
+    zero regularises nothing (He et al. 2019, Bag of Tricks, section 3.1). A group ``d`` groups below the
+    head has the rate ``learning_rate * layer_decay ** d`` (Bao et al. 2022, BEiT, appendix).
+
+    Returns:
+        What torch's optimizers take, and ``layer_group``: the group's number, or ``HEAD``.
     """
-    groups = []
-    for part, rate in (("backbone", learning_rate), ("head", learning_rate * head_rate)):
-        named = [(n, p) for n, p in classifier.named_parameters() if n.startswith(part) and p.requires_grad]
+    wanted = training_parameters(classifier, groups, plan)
+    named = dict(classifier.backbone.named_parameters())
+    parts = [
+        (
+            number,
+            learning_rate * layer_decay ** (len(groups) - number),
+            [named[name] for name in group.parameters if name in wanted],
+        )
+        for number, group in enumerate(groups)
+    ]
+    parts.append((HEAD, learning_rate * head_rate, list(classifier.head.parameters())))
+    return [
+        {"params": chosen, "weight_decay": decay, "lr": rate, "layer_group": number}
+        for number, rate, parameters in parts
         for decay, chosen in (
-            (weight_decay, [p for _, p in named if p.ndim > 1]),
-            (0.0, [p for _, p in named if p.ndim <= 1]),
-        ):
-            if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "lr": rate, "name": part})
-    return groups
+            (weight_decay, [parameter for parameter in parameters if parameter.ndim > 1]),
+            (0.0, [parameter for parameter in parameters if parameter.ndim <= 1]),
+        )
+        if chosen
+    ]
 
 
-def warmup_cosine(step: int, *, total_steps: int, warmup_steps: int) -> float:
+def rate_factor(
+    plan: FreezePlan, layer_group: int, *, steps_per_epoch: int, warmup: float, most_steps: int | None = None
+) -> Callable[[int], float]:
+    """Return the factor on a layer group's learning rate as a function of the step; 0 while it is frozen.
+
+    Args:
+        plan: Which groups train when, and where the schedule starts again.
+        layer_group: The group's number, or ``HEAD``.
+        steps_per_epoch: Of the optimizer.
+        warmup: Share of a cycle's steps in which the rate rises.
+        most_steps: Where the run ends if that is sooner than the plan.
+    """
+
+    def factor(step: int) -> float:
+        epoch = min(step // steps_per_epoch, plan.epochs - 1)
+        phase = plan.phase_at(epoch)
+        if layer_group != HEAD and layer_group not in phase.groups:
+            return 0.0
+        first, end = plan.cycle_at(epoch)
+        total = min(end * steps_per_epoch, most_steps or math.inf) - first * steps_per_epoch
+        done = step - first * steps_per_epoch
+        return phase.rate * warmup_cosine(done, total_steps=total, warmup_steps=round(warmup * total))
+
+    return factor
+
+
+def warmup_cosine(step: int, *, total_steps: float, warmup_steps: int) -> float:
     """Return the factor on the learning rate: linear from 0 to 1, then half a cosine down to 0.
 
     Args:

@@ -14,6 +14,7 @@ class Recipe:
         epochs: At most; early stopping may end sooner.
         learning_rate: Of the backbone at the top of the schedule.
         head_rate: The head's learning rate is this times the backbone's.
+        layer_decay: Each layer group's rate is this times that of the group above it.
         weight_decay: Of AdamW, on weight matrices and kernels only.
         warmup: Share of all steps in which the rate rises from zero.
         label_smoothing: Share of probability spread over all classes.
@@ -25,6 +26,7 @@ class Recipe:
     epochs: int
     learning_rate: float
     head_rate: float
+    layer_decay: float
     weight_decay: float
     warmup: float
     label_smoothing: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,8 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.training.optimizers import parameter_groups, warmup_cosine
+from catsdogs.models.layergroups import LayerGroup
+from catsdogs.training.optimizers import parameter_groups, rate_factor
 from catsdogs.training.recipe import Recipe
+from catsdogs.transfer.strategies import FreezePlan
 
 
 class ClassificationTask(pl.LightningModule):
@@ -26,8 +28,17 @@ class ClassificationTask(pl.LightningModule):
     ranks, each picture counted once.
     """
 
-    def __init__(self, classifier: ImageClassifier, recipe: Recipe, *, batches_per_epoch: int) -> None:
+    def __init__(
+        self,
+        classifier: ImageClassifier,
+        recipe: Recipe,
+        *,
+        groups: Sequence[LayerGroup],
+        plan: FreezePlan,
+        batches_per_epoch: int,
+    ) -> None:
         super().__init__()
+        self._groups, self._plan = groups, plan
         self._batches_per_epoch = batches_per_epoch
         self.classifier = classifier
         self.recipe = recipe
@@ -71,21 +82,32 @@ class ClassificationTask(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW over four parameter groups and a per-step warm-up and cosine."""
+        """Return AdamW over the layer groups, and each group's schedule, step by step."""
         recipe = self.recipe
         groups = parameter_groups(
             self.classifier,
+            self._groups,
+            self._plan,
             weight_decay=recipe.weight_decay,
             learning_rate=recipe.learning_rate,
             head_rate=recipe.head_rate,
+            layer_decay=recipe.layer_decay,
         )
-        steps = self._optimizer_steps()
-        factor = partial(warmup_cosine, total_steps=steps, warmup_steps=round(recipe.warmup * steps))
+        factors = [
+            rate_factor(
+                self._plan,
+                group["layer_group"],
+                steps_per_epoch=self._steps_per_epoch(),
+                warmup=recipe.warmup,
+                most_steps=max(0, self.trainer.max_steps) or None,
+            )
+            for group in groups
+        ]
         optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-        return [optimizer], [{"scheduler": LambdaLR(optimizer, factor), "interval": "step"}]
+        return [optimizer], [{"scheduler": LambdaLR(optimizer, factors), "interval": "step"}]
 
-    def _optimizer_steps(self) -> int:
-        """Return the steps of the whole run.
+    def _steps_per_epoch(self) -> int:
+        """Return the optimizer's steps in one epoch.
 
         ``Trainer.estimated_stepping_batches`` would do, but it starts the data loader before a resumed run
         knows its epoch, and the workers would fetch the pictures of epoch 0.
@@ -93,5 +115,4 @@ class ClassificationTask(pl.LightningModule):
         trainer, batches = self.trainer, self._batches_per_epoch
         limit = trainer.limit_train_batches
         batches = int(batches * limit) if isinstance(limit, float) else min(batches, int(limit or 0))
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * self.recipe.epochs
-        return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
+        return max(1, math.ceil(batches / trainer.accumulate_grad_batches))

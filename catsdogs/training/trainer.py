@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
@@ -32,12 +33,15 @@ OURS = frozenset(
         "model_registry",
     }
 )
+_UNUSED = "ddp_find_unused_parameters_true"
 # Advice that does not apply: each is about something that is meant.
 _ADVICE = (
     ".*does not have many workers.*",
     ".*is smaller than the logging interval.*",
     ".*isinstance\\(treespec, LeafSpec\\).*",
     ".*in eval mode at the start of training.*",
+    ".*Total length of `list` across ranks is zero.*",
+    ".*find_unused_parameters=True was specified.*",
     ".*Checkpoint directory .* exists and is not empty.*",
 )
 
@@ -56,9 +60,26 @@ def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_trainer(
-    options: Mapping[str, Any], *, epochs: int, precision: str, folder: str, callbacks: Sequence[Callback]
+    options: Mapping[str, Any],
+    *,
+    epochs: int,
+    precision: str,
+    folder: str,
+    callbacks: Sequence[Callback],
+    unfreezes: bool = False,
+    alone: bool = False,
 ) -> pl.Trainer:
     """Return a Trainer with the user's options, our callbacks and durable checkpoints.
+
+    Args:
+        options: What the user set of ``--trainer.*``.
+        epochs: At most.
+        precision: Where the user set none.
+        folder: For loggers.
+        callbacks: Ours.
+        unfreezes: Whether what trains changes between epochs. Several processes then need a DDP that looks
+            for parameters without gradients; plain DDP would stop at the second step.
+        alone: Ignore the processes that a launcher may have started beside this one.
 
     Raises:
         ConfigError: An option does not exist or cannot be honoured here.
@@ -69,21 +90,44 @@ def build_trainer(
     given["logger"] = _logger(given.get("logger"), folder)
     plugins = given.pop("plugins", None)
     extra = list(plugins) if isinstance(plugins, list | tuple) else [plugins] if plugins else []
+    extra += [LightningEnvironment()] if alone else []
+
+    def build() -> pl.Trainer:
+        return pl.Trainer(
+            **given,
+            max_epochs=epochs,
+            default_root_dir=folder,
+            callbacks=list(callbacks),
+            plugins=[*extra, DurableCheckpointIO()],
+            use_distributed_sampler=False,
+            enable_checkpointing=True,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+
     with quiet():
         try:
-            return pl.Trainer(
-                **given,
-                max_epochs=epochs,
-                default_root_dir=folder,
-                callbacks=list(callbacks),
-                plugins=[*extra, DurableCheckpointIO()],
-                use_distributed_sampler=False,
-                enable_checkpointing=True,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-            )
+            trainer = build()
+            if unfreezes and trainer.world_size > 1:
+                given["strategy"] = _looking_for_unused(given.get("strategy", "auto"))
+                trainer = build()
+            return trainer
         except (ValueError, TypeError, RuntimeError) as error:
             raise ConfigError(f"the Trainer refuses these options: {str(error).splitlines()[0]}") from error
+
+
+def _looking_for_unused(strategy: Any) -> str:
+    """Return the strategy that several processes need when layers unfreeze between epochs.
+
+    Raises:
+        ConfigError: The user's cannot do it.
+    """
+    if strategy in ("auto", "ddp", _UNUSED):
+        return _UNUSED
+    raise ConfigError(
+        f"this plan unfreezes layers between epochs, which --trainer.strategy {strategy} cannot do: "
+        "leave it out, or take a transfer strategy that does not"
+    )
 
 
 @contextlib.contextmanager
