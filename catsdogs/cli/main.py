@@ -20,10 +20,13 @@ from catsdogs.core.printable import printable
 
 COMMANDS = {
     "train": "fine-tune a backbone on labelled pictures",
+    "plan": "show which layers a run would train, when and at which rate, and why",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "predict": "classify a folder, zip, file or list of pictures",
+    "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",
     "doctor": "say what was found on this machine and what 'auto' becomes",
+    "cache": "show where caches lie and what they hold, or clear them",
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from itertools import pairwise
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -42,8 +43,13 @@ def command_parser(command: str, description: str) -> OneLineParser:
 
 
 def convert(settings: type[T], values: dict[str, Any]) -> T:
-    """Build a settings dataclass from parsed values."""
-    return settings(**values)
+    """Build a settings dataclass, and those inside it, from parsed values."""
+    hints = get_type_hints(settings)
+    parts = {
+        name: convert(hints[name], value) if is_dataclass(hints[name]) else value
+        for name, value in values.items()
+    }
+    return settings(**parts)
 
 
 def config_paths(arguments: Sequence[str]) -> list[str]:

@@ -10,51 +10,72 @@ from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.augmentation import Augmentation
-from catsdogs.data.datamodule import ImageDataModule, labelled
+from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDataModule, labelled
 from catsdogs.data.splits import read_split
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import ModelCard, load_model, save_model
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
+from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
+from catsdogs.training.trial import TrainingSpeed
+from catsdogs.transfer.strategies import FreezePlan
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.study import read_features
 from catsdogs.workflows.workers import decoding_workers
 
 
-def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None]) -> bool:
+def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, alone: bool = False) -> bool:
     """Train from the start model, or on from the last checkpoint; return whether this is the first process.
+
+    Args:
+        settings: Of the run.
+        run: What prepare wrote.
+        say: Tells people of each epoch.
+        alone: Whether this process trains by itself although others may have been launched with it.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; the last checkpoint is whole.
         UserError: The run folder or the Trainer's options do not allow it.
     """
-    plan = run.read_plan()
-    recipe = Recipe(**plan["recipe"])
+    written = run.read_plan()
+    recipe = Recipe(**written["recipe"])
+    plan = FreezePlan.from_list(written["freeze_plan"])
+    speed = TrainingSpeed(**written["training_speed"])
     classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
-    classifier.frozen_statistics = plan["frozen_statistics"]
-    classifier.set_channels_last(plan["training_speed"]["channels_last"])
-    data = _data(settings, recipe, card, run)
+    classifier.frozen_statistics = written["frozen_statistics"]
+    classifier.set_channels_last(speed.channels_last)
+    groups = layer_groups(classifier.backbone)
+    data = _cached(recipe, run) if written["cached_features"] else _data(settings, recipe, card, run)
+    callbacks = [
+        ApplyPlan(groups, plan),
+        *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
+    ]
     trainer = build_trainer(
         settings.trainer,
-        epochs=recipe.epochs,
-        precision=plan["training_speed"]["precision"],
+        epochs=plan.epochs,
+        precision=speed.precision,
         folder=str(run.path),
-        callbacks=_callbacks(recipe, card, run, say, validates=bool(data.val_pictures)),
+        callbacks=callbacks,
+        unfreezes=len(plan.phases) > 1,
+        alone=alone,
     )
     batches = data.batches_per_epoch(trainer.world_size)
     if not batches:
         raise ConfigError(
             f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
         )
-    task = ClassificationTask(classifier.train(), recipe, batches_per_epoch=batches)
+    freeze_for_wrapping(classifier, groups, plan)
+    task = ClassificationTask(classifier, recipe, groups=groups, plan=plan, batches_per_epoch=batches)
     checkpoint = str(run.last) if run.last.exists() else None
     _run(trainer, task, data, checkpoint)
     return bool(trainer.is_global_zero)
 
 
-def _data(settings: TrainSettings, recipe: Recipe, card: ModelCard, run: RunFolder) -> ImageDataModule:
+def _data(settings: TrainSettings, recipe: Recipe, card: ModelCard, run: RunFolder) -> EpochDataModule:
     records = read_split(run.split)
     return ImageDataModule(
         labelled(records, card.class_names, "train"),
@@ -67,8 +88,23 @@ def _data(settings: TrainSettings, recipe: Recipe, card: ModelCard, run: RunFold
     )
 
 
+def _cached(recipe: Recipe, run: RunFolder) -> EpochDataModule:
+    return FeatureDataModule(
+        read_features(run.features, "train"),
+        read_features(run.features, "val"),
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+    )
+
+
 def _callbacks(
-    recipe: Recipe, card: ModelCard, run: RunFolder, say: Callable[[str], None], *, validates: bool
+    recipe: Recipe,
+    card: ModelCard,
+    plan: FreezePlan,
+    run: RunFolder,
+    say: Callable[[str], None],
+    *,
+    validates: bool,
 ) -> list[Any]:
     def save(task: ClassificationTask, epoch: int) -> None:
         best: ImageClassifier = task.classifier
@@ -76,11 +112,11 @@ def _callbacks(
 
     callbacks = [PromptTermination(), EpochLog(run.metrics, say), BestModel(save), LastCheckpoint(run.last)]
     if validates and recipe.patience_epochs:
-        callbacks.insert(0, StopEarly("val_loss", patience=recipe.patience_epochs))
+        callbacks.insert(0, StopEarly(patience=recipe.patience_epochs, first_epoch=plan.starts[-1]))
     return callbacks
 
 
-def _run(trainer: Any, task: ClassificationTask, data: ImageDataModule, checkpoint: str | None) -> None:
+def _run(trainer: Any, task: ClassificationTask, data: EpochDataModule, checkpoint: str | None) -> None:
     """Run the loop; Lightning swallows Ctrl-C and exits with 1, which is not what happened."""
     with quiet():
         try:

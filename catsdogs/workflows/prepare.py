@@ -9,35 +9,27 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from catsdogs import __version__
-from catsdogs.core.errors import ConfigError, DataError
+from catsdogs.core.errors import DataError
 from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
-from catsdogs.core.temperature import log_loss
 from catsdogs.data.audit import AuditReport, audit
 from catsdogs.data.layouts import DataLayout, find_labelled
-from catsdogs.data.splits import split_records, straddling, unit_names, write_split
-from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, timm_version
-from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.execution import Execution, Runner
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
-from catsdogs.models.trial import fastest_execution
+from catsdogs.data.splits import split_records, straddling, write_split
+from catsdogs.models.backbones import RANDOM, timm_version
+from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.console import progress, say, table
-from catsdogs.training.recipe import Recipe
-from catsdogs.training.trial import TrainingSpeed, fastest_training
-from catsdogs.transfer.features import extract_features
-from catsdogs.transfer.probes import LinearProbe, fit_linear_probe, load_into
-from catsdogs.transfer.strategies import Strategy, find_strategy
+from catsdogs.transfer.strategies import AUTO, find_strategy
+from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import DataSettings, TrainSettings
+from catsdogs.workflows.start import assemble
+from catsdogs.workflows.study import Base, Study, open_base, study, write_features
 from catsdogs.workflows.workers import decoding_workers
 
 
@@ -47,10 +39,9 @@ def prepare(settings: TrainSettings, run: RunFolder) -> None:
     Raises:
         UserError: The pictures, the backbone or the settings do not allow it.
     """
-    strategy = find_strategy(settings.transfer.strategy)
     layout = find_pictures_to_learn(settings)
     records = audit_and_split(settings, layout, run)
-    _prepare_model(settings, strategy, layout.class_names, records, run)
+    _prepare_model(settings, layout.class_names, records, run)
 
 
 def find_pictures_to_learn(settings: TrainSettings) -> DataLayout:
@@ -104,141 +95,73 @@ def _require_two_each(records: Sequence[ImageRecord], class_names: Sequence[str]
             raise DataError(f"class {name!r} has {counts[name]} readable pictures; it needs two or more")
 
 
+def _choose(
+    settings: TrainSettings, class_names: tuple[str, ...], records: Sequence[ImageRecord], run: RunFolder
+) -> Choice:
+    name = settings.transfer.strategy
+    if name == AUTO:
+        return choose(*study_of(settings, class_names, records, run), settings, run)
+    strategy = find_strategy(name)
+    if strategy.pretrained:
+        return take(strategy, *study_of(settings, class_names, records, run), settings)
+    base = open_base(settings, class_names, training_pictures=_training(records), weights=RANDOM)
+    return Choice(strategy, assemble(strategy, base, None, settings), {})
+
+
+def study_of(
+    settings: TrainSettings, class_names: tuple[str, ...], records: Sequence[ImageRecord], run: RunFolder
+) -> tuple[Base, Study]:
+    """Open the backbone and extract the features of the training and validation pictures.
+
+    Args:
+        settings: Of the run.
+        class_names: In the order of the labels.
+        records: All pictures, split; those of the test are not opened.
+        run: Where the audit is.
+
+    Raises:
+        UserError: The backbone or the pictures cannot be used.
+    """
+    weights = settings.model.weights
+    if weights == RANDOM:
+        say(f"warning: --model.weights none: {settings.transfer.strategy} builds on random features")
+    base = open_base(settings, class_names, training_pictures=_training(records), weights=weights)
+    found = study(
+        base,
+        [record for record in records if record.split in ("train", "val")],
+        AuditReport.load(run.audit).ties,
+        seed=settings.seed,
+        workers=decoding_workers(settings.data.workers),
+    )
+    return base, found
+
+
+def _training(records: Sequence[ImageRecord]) -> int:
+    return sum(record.split == "train" for record in records)
+
+
 def _prepare_model(
-    settings: TrainSettings,
-    strategy: Strategy,
-    class_names: tuple[str, ...],
-    records: Sequence[ImageRecord],
-    run: RunFolder,
+    settings: TrainSettings, class_names: tuple[str, ...], records: Sequence[ImageRecord], run: RunFolder
 ) -> None:
-    """Build the classifier, give it its first head, time this machine, and write model and plan."""
-    classifier, card = _build(settings, strategy, class_names)
-    # A trial's answer may differ between two runs; a deterministic one takes the defaults.
-    precision = "fp32" if settings.trainer.get("deterministic") else "auto"
-    execution = fastest_execution(classifier, card.preprocess, card.backbone, precision=precision)
+    """Choose the strategy, build the model that it starts with, and write model and plan."""
+    chosen = _choose(settings, class_names, records, run)
+    start = chosen.start
     plan: dict[str, Any] = {
-        "strategy": strategy.name,
-        "summary": strategy.summary,
-        "frozen_statistics": strategy.frozen_statistics,
+        "strategy": chosen.strategy.name,
+        "summary": chosen.strategy.summary,
         "weights": settings.model.weights,
-        "execution": execution.to_dict(),
         "environment": _environment(),
+        **chosen.evidence,
+        **start.plan,
     }
-    if strategy.head_from_probe and card.head.kind == "linear":
-        probe = _probe(settings, classifier, card, execution, records, run)
-        load_into(classifier.head, probe, calibrated=strategy.trains_backbone)
-        plan["probe"] = _evidence(probe)
-        if not strategy.trains_backbone:
-            card = replace(card, temperature=probe.temperature)
-    if strategy.trains_backbone:
-        classifier.frozen_statistics = strategy.frozen_statistics
-        plan["recipe"] = _recipe(settings, strategy).to_dict()
-        plan["training_speed"] = asdict(_training_speed(settings, classifier, card, execution))
-        say(f"{strategy.name}: {plan['recipe']['epochs']} epochs at {plan['training_speed']['precision']}")
-    save_model(run.start if strategy.trains_backbone else run.model, classifier, card)
+    if start.plan:
+        speed, epochs = start.plan["training_speed"], start.plan["recipe"]["epochs"]
+        say(f"{chosen.strategy.name}: {epochs} epochs at {speed['precision']}")
+    if start.plan.get("cached_features"):
+        assert chosen.study is not None
+        write_features(run.features, chosen.study, start.card.stages)
+    save_model(run.start if start.plan else run.model, start.classifier, start.card)
     write_json(run.plan, plan)
-
-
-def _build(
-    settings: TrainSettings, strategy: Strategy, class_names: tuple[str, ...]
-) -> tuple[ImageClassifier, ModelCard]:
-    torch.manual_seed(settings.seed)
-    model = settings.model
-    head = HeadSpec(kind=model.head, hidden=model.hidden, dropout=model.dropout)
-    if not strategy.trains_backbone and head.kind != "linear":
-        raise ConfigError(
-            f"{strategy.name} fits a linear head; take another strategy for --model.head {head.kind}"
-        )
-    weights = model.weights if strategy.head_from_probe else RANDOM
-    if weights == RANDOM and strategy.head_from_probe:
-        say(f"warning: --model.weights none: {strategy.name} builds on random features")
-    backbone, spec = create_backbone(
-        model.backbone, weights, input_size=model.input_size, stochastic_depth=model.stochastic_depth
-    )
-    card = ModelCard(
-        backbone=model.backbone,
-        class_names=class_names,
-        preprocess=spec,
-        head=head,
-        training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
-    )
-    fresh = build_head(feature_width(backbone), len(class_names), head)
-    return ImageClassifier(backbone, fresh, spec), card
-
-
-def _probe(
-    settings: TrainSettings,
-    classifier: ImageClassifier,
-    card: ModelCard,
-    execution: Execution,
-    records: Sequence[ImageRecord],
-    run: RunFolder,
-) -> LinearProbe:
-    training = [record for record in records if record.split == "train"]
-    workers = decoding_workers(settings.data.workers)
-    runner = Runner(classifier, execution)
-    with progress("features", len(training)) as advance:
-        features = extract_features(runner, training, card.preprocess, workers=workers, advance=advance)
-    position = {name: index for index, name in enumerate(card.class_names)}
-    probe = fit_linear_probe(
-        features.values,
-        np.array([position[record.label or ""] for record in features.records]),
-        classes=len(card.class_names),
-        units=unit_names(features.records, AuditReport.load(run.audit).ties),
-        seed=settings.seed,
-    )
-    found = _evidence(probe)
-    if probe.held_out_labels.size:
-        say(
-            f"linear probe: {found['cross_validated_accuracy']:.2%} cross-validated on "
-            f"{found['pictures']:,} training pictures "
-            f"(C {probe.strength:g}, temperature {probe.temperature:.2f})"
-        )
-    return probe
-
-
-def _evidence(probe: LinearProbe) -> dict[str, Any]:
-    logits, labels = probe.held_out_logits, probe.held_out_labels
-    known = bool(labels.size)
-    return {
-        "strength": probe.strength,
-        "temperature": probe.temperature,
-        "pictures": int(labels.size),
-        "cross_validated_accuracy": float((logits.argmax(1) == labels).mean()) if known else None,
-        "cross_validated_log_loss": log_loss(logits / probe.temperature, labels) if known else None,
-    }
-
-
-def _recipe(settings: TrainSettings, strategy: Strategy) -> Recipe:
-    transfer = settings.transfer
-    return Recipe(
-        epochs=transfer.epochs or strategy.epochs,
-        learning_rate=transfer.learning_rate or strategy.learning_rate,
-        head_rate=transfer.head_rate,
-        weight_decay=transfer.weight_decay,
-        warmup=transfer.warmup,
-        label_smoothing=transfer.label_smoothing,
-        batch_size=transfer.batch_size,
-        patience_epochs=transfer.patience_epochs,
-        seed=settings.seed,
-    )
-
-
-def _training_speed(
-    settings: TrainSettings, classifier: ImageClassifier, card: ModelCard, execution: Execution
-) -> TrainingSpeed:
-    wanted = settings.trainer.get("precision")
-    if wanted is None and settings.trainer.get("deterministic"):
-        wanted = "32-true"
-    if wanted is not None:
-        return TrainingSpeed(precision=str(wanted), channels_last=True)
-    return fastest_training(
-        classifier,
-        card.preprocess,
-        card.backbone,
-        batch_size=settings.transfer.batch_size,
-        device=execution.device,
-    )
 
 
 def _environment() -> dict[str, str]:

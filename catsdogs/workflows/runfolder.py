@@ -39,9 +39,19 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def evidence(self) -> Path:
+        """Why the strategy was chosen, as a figure."""
+        return self.path / "evidence.png"
+
+    @property
     def start(self) -> Path:
         """The model that gradient epochs begin with."""
         return self.path / "checkpoints" / "start"
+
+    @property
+    def features(self) -> Path:
+        """Cached features that a head learns from where the backbone stays frozen."""
+        return self.path / "checkpoints" / "features.npz"
 
     @property
     def last(self) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.transfer.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,21 @@ class TransferSettings:
     """How much of the backbone to keep, and the numbers of the training.
 
     Attributes:
-        strategy: 'linear_probe', 'finetune_full' or 'from_scratch'.
+        strategy: 'auto' measures the pictures and chooses; or linear_probe, stage_probe, svm_probe,
+            finetune_top, surgical, finetune_full, gradual, norm_and_bias, from_scratch.
         epochs: Passes over the training pictures; by default the strategy's own number.
         learning_rate: At the top of the schedule; by default the strategy's own.
         head_rate: The head's learning rate is this times the backbone's.
+        layer_decay: Each layer group's learning rate is this times that of the group above it.
+        layer_groups: How many groups finetune_top and surgical train.
+        frozen_epochs: Epochs before the others in which the head trains alone, at a higher rate.
+        epochs_per_stage: Epochs before gradual unfreezes the next layer groups.
+        frozen_statistics: Whether BatchNorm's statistics stay fixed; by default the strategy's choice.
+        stages: Where stage_probe and svm_probe take their features, such as '4' or '4,top'; by default
+            the stage with the best cross-validated probe.
+        svm_kernel: 'rbf' or 'linear'.
+        bake_off: Whether auto may train two candidates for a moment where the evidence does not decide.
+        thresholds: Where auto draws the borders of the matrix.
         weight_decay: Of AdamW; biases and normalisation layers do not decay.
         warmup: Share of all steps in which the learning rate rises from zero.
         label_smoothing: Share of probability spread over all classes.
@@ -73,10 +85,19 @@ class TransferSettings:
         patience_epochs: Stop after this many epochs without a better validation loss; 0 never stops.
     """
 
-    strategy: str = "linear_probe"
+    strategy: str = "auto"
     epochs: int | None = None
     learning_rate: float | None = None
     head_rate: float = 1.0
+    layer_decay: float = 1.0
+    layer_groups: int = 2
+    frozen_epochs: int = 0
+    epochs_per_stage: int = 1
+    frozen_statistics: bool | None = None
+    stages: str | None = None
+    svm_kernel: Literal["rbf", "linear"] = "rbf"
+    bake_off: bool = True
+    thresholds: Thresholds = field(default_factory=Thresholds)
     weight_decay: float = 0.01
     warmup: float = 0.1
     label_smoothing: float = 0.0
@@ -93,6 +114,10 @@ class TransferSettings:
             ("epochs", self.epochs is None or self.epochs >= 1, "1 or more"),
             ("learning_rate", self.learning_rate is None or self.learning_rate > 0, "positive"),
             ("head_rate", self.head_rate > 0, "positive"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]"),
+            ("layer_groups", self.layer_groups >= 1, "1 or more"),
+            ("frozen_epochs", self.frozen_epochs >= 0, "0 or more"),
+            ("epochs_per_stage", self.epochs_per_stage >= 1, "1 or more"),
             ("weight_decay", self.weight_decay >= 0, "0 or more"),
             ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),

@@ -18,7 +18,8 @@ from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import draw_curves, save_figure
-from catsdogs.transfer.strategies import find_strategy
+from catsdogs.transfer.strategies import AUTO, find_strategy
+from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.evaluate import judge, labelled_records
 from catsdogs.workflows.processes import process_rank, wait_for
@@ -33,7 +34,8 @@ def train(settings: TrainSettings, path: Path) -> None:
         UserError: The folder, the pictures, the backbone or the settings do not allow it.
     """
     run = RunFolder(path)
-    find_strategy(settings.transfer.strategy)
+    if settings.transfer.strategy != AUTO:
+        find_strategy(settings.transfer.strategy)
     if process_rank() == 0:
         run.create(yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True))
     try:
@@ -68,7 +70,9 @@ def read_settings(run: RunFolder) -> TrainSettings:
         return TrainSettings(
             data=DataSettings(**values["data"]),
             model=ModelSettings(**values["model"]),
-            transfer=TransferSettings(**values["transfer"]),
+            transfer=TransferSettings(
+                **{**values["transfer"], "thresholds": Thresholds(**values["transfer"]["thresholds"])}
+            ),
             seed=values["seed"],
             trainer=values["trainer"],
         )
@@ -85,7 +89,7 @@ def _carry_on(settings: TrainSettings, run: RunFolder) -> None:
             prepare(settings, run)
         else:
             wait_for(run.plan)
-    if find_strategy(settings.transfer.strategy).trains_backbone:
+    if "recipe" in run.read_plan():
         from catsdogs.workflows.fit import fit
 
         first = fit(settings, run, say if first else say_nothing)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import catsdogs
+from catsdogs.cli.main import COMMANDS
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
@@ -67,9 +68,10 @@ class TestThePackage:
         assert printed[0] == "usage: catsdogs COMMAND [options]"
         assert not modules & {"torch", "jsonargparse", "numpy", "yaml", "rich"}
 
-    @pytest.mark.parametrize("command", ["predict", "evaluate", "train", "draw", "doctor"])
+    @pytest.mark.parametrize(
+        "command", ["train", "plan", "evaluate", "predict", "backbones", "draw", "cache", "doctor"]
+    )
     def test_every_command_of_the_table_can_be_loaded(self, command: str) -> None:
-        from catsdogs.cli.main import COMMANDS
 
         assert command in COMMANDS
         assert callable(importlib.import_module(f"catsdogs.cli.{command}").run)

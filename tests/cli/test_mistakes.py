@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 
-from catsdogs.cli.main import main
+from catsdogs.cli.main import COMMANDS, main
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
@@ -275,9 +275,7 @@ class TestTheCommandLine:
         assert "nowhere.yaml" in refusal(f"{EVALUATE} --config nowhere.yaml")
 
     def test_unknown_command(self, refusal) -> None:
-        assert refusal("classify x") == (
-            "'classify' is not a command; there are train, evaluate, predict, draw, doctor"
-        )
+        assert refusal("classify x") == (f"'classify' is not a command; there are {', '.join(COMMANDS)}")
 
     def test_nothing_at_all_shows_the_commands(self, capsys) -> None:
         assert main([]) == 2

@@ -21,6 +21,7 @@ from catsdogs.models.modelfile import load_card, load_model
 
 PICTURES = "drawn:cat,dog?per_class=40&size=48"
 SMALL = ["--model.backbone", "test_resnet", "--model.weights", "none", "--model.input_size", "32"]
+PROBE = ["--transfer.strategy", "linear_probe"]
 TUNING = [
     *SMALL,
     "--transfer.batch_size",
@@ -111,7 +112,7 @@ def same_weights(first, second):
 
 def test_a_linear_probe_needs_no_lightning_and_leaves_a_whole_run(tmp_path, capsys):
     run = tmp_path / "probe"
-    assert main(words(run, *SMALL)) == 0
+    assert main(words(run, *SMALL, *PROBE)) == 0
     for name in (
         "config.yaml",
         "audit.json",
@@ -127,6 +128,7 @@ def test_a_linear_probe_needs_no_lightning_and_leaves_a_whole_run(tmp_path, caps
     assert plan["strategy"] == "linear_probe"
     assert load_card(run).temperature == plan["probe"]["temperature"]
     report = EvaluationReport.load(run / "evaluation.json")
+    assert plan["fitted_on"] == ["train", "val"]
     assert (report.split, report.n) == ("test", 12)
     predictions = Predictions.load(run / "predictions.npz")
     assert set(predictions.ids) == {r.id for r in read_split(run / "split.csv") if r.split == "test"}
@@ -263,14 +265,34 @@ def test_a_logger_of_the_trainer_is_used(tmp_path, start):
     assert set(settings["trainer"]) == {"logger", "deterministic", "precision"}
 
 
-def test_an_mlp_head_can_be_finetuned_but_not_probed(tmp_path, capsys, start):
-    more = [*TUNING, "--model.head", "mlp", "--model.hidden", "16"]
-    assert main(words(tmp_path / "probe", *more)) == 2
-    assert "linear head" in capsys.readouterr().err
-    assert not (tmp_path / "probe").exists()
+def test_an_mlp_head_can_be_finetuned(tmp_path, start):
     run = tmp_path / "tuned"
-    succeed(start(words(run, *more, "--transfer.strategy", "finetune_full", "--transfer.epochs", "1")))
+    more = [*TUNING, "--model.head", "mlp", "--model.hidden", "16", "--transfer.strategy", "finetune_full"]
+    succeed(start(words(run, *more, "--transfer.epochs", "1")))
     assert load_card(run).head.kind == "mlp"
+
+
+def test_an_mlp_head_on_a_frozen_backbone_learns_from_cached_features(tmp_path):
+    run = tmp_path / "probe"
+    more = [*TUNING, *PROBE, "--model.head", "mlp", "--transfer.patience_epochs", "0"]
+    more += ["--transfer.epochs", "12", "--transfer.learning_rate"]
+    assert main(words(run, *more, "0.01")) == 0
+    with (run / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 12
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    start, model = load_model(run / "checkpoints" / "start")[0], load_model(run)[0]
+    for name, tensor in start.backbone.state_dict().items():
+        assert torch.equal(tensor, model.backbone.state_dict()[name]), name
+    assert not torch.equal(start.head.fc.weight, model.head.fc.weight)
+    assert json.loads((run / "plan.json").read_text())["fitted_on"] == ["train"]
+
+
+def test_an_svm_takes_no_other_head(tmp_path, capsys):
+    more = [*SMALL, "--transfer.strategy", "svm_probe", "--model.head", "mlp"]
+    assert main(words(tmp_path / "svm", *more)) == 2
+    assert "svm_probe is a head of its own" in capsys.readouterr().err
+    assert not (tmp_path / "svm").exists()
 
 
 def test_one_rank_waits_for_the_files_of_the_first(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,159 @@
+"""Bake-off: two candidates face a part of the training pictures that neither has seen."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from catsdogs.core.files import write_json
+from catsdogs.core.predictions import FloatArray, IntArray
+from catsdogs.core.records import ImageRecord
+from catsdogs.core.temperature import fit_temperature, log_losses
+from catsdogs.data.splits import write_split
+from catsdogs.models.modelfile import save_model
+from catsdogs.models.stages import TOP
+from catsdogs.reporting.console import progress, say
+from catsdogs.transfer.scoring import ScoredProbe
+from catsdogs.transfer.strategies import Strategy
+from catsdogs.transfer.svm import Kernel
+from catsdogs.workflows.applying import apply
+from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.start import assemble, linear_probe, phases_for, svm_probe
+from catsdogs.workflows.study import Base, Study
+
+_PARTS = 4
+_EPOCH_SHARE = 0.5
+_MOST_PICTURES = 2_000
+
+
+@dataclass(frozen=True)
+class BakeOff:
+    """What two candidates lost on the M held-out pictures.
+
+    Attributes:
+        strategy: The candidate with gradient epochs.
+        trained_on: Pictures that both learned from.
+        epochs: That the candidate with gradients had.
+        frozen: Calibrated -ln p(true class) of the frozen candidate (M,).
+        tuned: The same of the other (M,).
+        frozen_accuracy: In [0, 1].
+        tuned_accuracy: In [0, 1].
+    """
+
+    strategy: str
+    trained_on: int
+    epochs: int
+    frozen: FloatArray
+    tuned: FloatArray
+    frozen_accuracy: float
+    tuned_accuracy: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "strategy": self.strategy,
+            "trained_on": self.trained_on,
+            "held_out": len(self.frozen),
+            "epochs": self.epochs,
+            "frozen_log_loss": float(self.frozen.mean()),
+            "tuned_log_loss": float(self.tuned.mean()),
+            "frozen_accuracy": self.frozen_accuracy,
+            "tuned_accuracy": self.tuned_accuracy,
+        }
+
+
+def bake_off(
+    base: Base, study: Study, settings: TrainSettings, run: RunFolder, *, frozen: ScoredProbe, tuned: Strategy
+) -> BakeOff:
+    """Train both candidates on three quarters of the training pictures, the second for half its epochs.
+
+    Args:
+        base: Whose backbone.
+        study: Of the training pictures; validation and test have no part in this.
+        settings: Of the run.
+        run: A folder in it holds the candidate while it trains.
+        frozen: The best probe; it is fitted again without the held-out pictures.
+        tuned: The candidate with gradient epochs.
+    """
+    learned, held_out = _parts(study)
+    probe = _again(learned, frozen, settings.transfer.svm_kernel)
+    losses, accuracy = _calibrated(_probe_logits(probe, held_out), held_out.labels)
+    pictures = len(learned.labels)
+    whole = phases_for(tuned, 1, base.training_pictures, settings.transfer).epochs
+    epochs = max(1, round(_EPOCH_SHARE * whole))
+    say(f"bake-off: {tuned.name} for {epochs} epochs on {pictures:,} of the training pictures")
+    logits = _train(base, learned, held_out, settings, RunFolder(run.path / "bakeoff"), tuned, epochs)
+    tuned_losses, tuned_accuracy = _calibrated(logits, held_out.labels)
+    return BakeOff(tuned.name, pictures, epochs, losses, tuned_losses, accuracy, tuned_accuracy)
+
+
+def _parts(study: Study) -> tuple[Study, Study]:
+    """Return what is learned from and what is held out; a unit lies on one side, every class on both."""
+    splitter = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=study.seed)
+    codes = np.unique(np.asarray(study.units, dtype=object).astype(str), return_inverse=True)[1]
+    learned, held_out = next(iter(splitter.split(study.labels, study.labels, codes)))
+    limit = np.random.default_rng(study.seed).permutation(learned)[:_MOST_PICTURES]
+    return study.take(np.sort(limit)), study.take(held_out)
+
+
+def _again(study: Study, probe: ScoredProbe, kernel: Kernel) -> ScoredProbe:
+    """Fit a probe of the same kind on other pictures."""
+    if probe.kind == "svm":
+        return svm_probe(study, probe.stages, kernel)
+    return linear_probe(study, probe.stages)
+
+
+def _probe_logits(probe: ScoredProbe, study: Study) -> FloatArray:
+    return probe.probe.logits(study.features.of(probe.stages))
+
+
+def _calibrated(logits: FloatArray, labels: IntArray) -> tuple[FloatArray, float]:
+    """Return losses (M,) at the best temperature, the same favour for both candidates, and the accuracy."""
+    losses = log_losses(logits / fit_temperature(logits, labels), labels)
+    return losses, float((logits.argmax(axis=1) == labels).mean())
+
+
+def _train(
+    base: Base,
+    learned: Study,
+    held_out: Study,
+    settings: TrainSettings,
+    run: RunFolder,
+    strategy: Strategy,
+    epochs: int,
+) -> FloatArray:
+    """Train a candidate in a run folder of its own and return its logits on the held-out pictures."""
+    from catsdogs.workflows.fit import fit
+
+    transfer = replace(settings.transfer, epochs=epochs, strategy=strategy.name)
+    short = replace(settings, transfer=transfer, trainer=_on_one_device(settings.trainer))
+    smaller = replace(base, training_pictures=len(learned.labels))
+    start = assemble(strategy, smaller, linear_probe(learned, (TOP,)), short)
+    if not run.plan.exists():
+        records = _in_split(learned, "train") + _in_split(held_out, "test")
+        write_split(run.split, records)
+        save_model(run.start, start.classifier, start.card)
+        write_json(run.plan, {"strategy": strategy.name, **start.plan})
+    fit(short, run, say, alone=True)
+    asked = _in_split(held_out, "test")
+    with progress("judging", len(asked)) as advance:
+        predictions = apply(run.path, asked, tta="none", advance=advance)
+    assert predictions is not None
+    shutil.rmtree(run.path)
+    return predictions.logits
+
+
+def _in_split(study: Study, split: str) -> list[ImageRecord]:
+    return [replace(record, split=split) for record in study.features.records]
+
+
+def _on_one_device(trainer: dict[str, Any]) -> dict[str, Any]:
+    """Return the user's Trainer options for a training in this process alone."""
+    shared = ("devices", "num_nodes", "strategy", "sync_batchnorm", "logger")
+    kept = {name: value for name, value in trainer.items() if name not in shared}
+    return kept | {"devices": 1}

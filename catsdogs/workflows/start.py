@@ -1,0 +1,209 @@
+"""Start: the model that a strategy begins with, and for a frozen backbone ends with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from catsdogs import __version__
+from catsdogs.core.errors import ConfigError
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.layergroups import layer_groups
+from catsdogs.models.modelfile import ModelCard, cut_backbone
+from catsdogs.models.stages import TOP, check_stages
+from catsdogs.reporting.console import progress
+from catsdogs.training.recipe import Recipe
+from catsdogs.training.trial import TrainingSpeed, fastest_training
+from catsdogs.transfer.scoring import ScoredProbe, best, score_linear, score_svm, svm_stages
+from catsdogs.transfer.strategies import FreezePlan, Strategy, freeze_plan
+from catsdogs.transfer.svm import Kernel
+from catsdogs.workflows.settings import TrainSettings, TransferSettings
+from catsdogs.workflows.study import Base, Study
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model, its card, and the part of ``plan.json`` that says how it is to be trained, if at all."""
+
+    classifier: ImageClassifier
+    card: ModelCard
+    plan: dict[str, Any]
+
+
+def probe_for(strategy: Strategy, study: Study, transfer: TransferSettings) -> ScoredProbe:
+    """Fit the probe that a strategy's head starts from, on all pictures of the study.
+
+    Raises:
+        ModelError: The stages asked for are not those of this backbone.
+    """
+    if not strategy.best_stage:
+        return linear_probe(study, (TOP,))
+    named = [name.strip() for name in (transfer.stages or "").split(",") if name.strip()]
+    wanted = check_stages(named, study.stages) if named else ()
+    if strategy.head == "svm":
+        places = [wanted] if wanted else svm_stages(linear_probes(study))
+        return best([svm_probe(study, place, transfer.svm_kernel) for place in places])
+    return linear_probe(study, wanted) if wanted else best(linear_probes(study))
+
+
+def linear_probes(study: Study) -> list[ScoredProbe]:
+    """Fit a linear probe on each stage."""
+    found = []
+    with progress("probing stages", len(study.stages)) as advance:
+        for stage in study.stages:
+            found.append(linear_probe(study, (stage.name,)))
+            advance(1)
+    return found
+
+
+def linear_probe(study: Study, stages: Sequence[str]) -> ScoredProbe:
+    """Fit a linear probe on these stages."""
+    return score_linear(
+        study.features,
+        study.labels,
+        study.units,
+        classes=study.classes,
+        seed=study.seed,
+        stages=stages,
+    )
+
+
+def svm_probe(study: Study, stages: Sequence[str], kernel: Kernel) -> ScoredProbe:
+    """Fit an SVM on these stages."""
+    return score_svm(
+        study.features,
+        study.labels,
+        study.units,
+        classes=study.classes,
+        seed=study.seed,
+        stages=stages,
+        kernel=kernel,
+    )
+
+
+def assemble(
+    strategy: Strategy,
+    base: Base,
+    probe: ScoredProbe | None,
+    settings: TrainSettings,
+    *,
+    timed: bool = True,
+) -> Start:
+    """Put backbone and head together, and say how they are to be trained.
+
+    Args:
+        strategy: What to build.
+        base: Its backbone is not changed.
+        probe: What the head starts from; without one it starts from random numbers.
+        settings: Of the run.
+        timed: Whether the fastest way to train is to be found out.
+
+    Raises:
+        UserError: Head, strategy and backbone do not go together.
+    """
+    torch.manual_seed(settings.seed)
+    model = settings.model
+    spec = HeadSpec(kind=model.head, hidden=model.hidden, dropout=model.dropout)
+    if strategy.head == "svm" and spec.kind == "mlp":
+        raise ConfigError(f"{strategy.name} is a head of its own; leave out --model.head mlp")
+    stages: tuple[str, ...] = (TOP,)
+    temperature = 1.0
+    if probe is not None:
+        stages = probe.stages
+        spec = probe.probe.head_spec(dropout=model.dropout) if spec.kind == "linear" else spec
+    backbone = copy.deepcopy(base.backbone)
+    head = build_head(cut_backbone(backbone, base.spec, stages), len(base.class_names), spec)
+    if probe is not None and spec.kind != "mlp":
+        probe.probe.load_into(head, calibrated=strategy.trains_backbone)
+        temperature = 1.0 if strategy.trains_backbone else probe.probe.temperature
+    classifier = ImageClassifier(backbone, head, base.spec, stages)
+    card = ModelCard(
+        backbone=model.backbone,
+        class_names=base.class_names,
+        preprocess=base.spec,
+        head=spec,
+        stages=stages,
+        temperature=temperature,
+        training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
+    )
+    if not strategy.trains_backbone and spec.kind != "mlp":
+        return Start(classifier, card, {})
+    return Start(classifier, card, _training_plan(strategy, classifier, card, base, settings, timed=timed))
+
+
+def _training_plan(
+    strategy: Strategy,
+    classifier: ImageClassifier,
+    card: ModelCard,
+    base: Base,
+    settings: TrainSettings,
+    *,
+    timed: bool,
+) -> dict[str, Any]:
+    """Return recipe, freeze plan, layer groups and speed settings, as ``plan.json`` holds them."""
+    groups = layer_groups(classifier.backbone)
+    phases = phases_for(strategy, len(groups), base.training_pictures, settings.transfer)
+    asked = settings.transfer.frozen_statistics
+    classifier.frozen_statistics = strategy.frozen_statistics if asked is None else asked
+    speed = TrainingSpeed("32-true", channels_last=True)
+    if timed:
+        speed = _training_speed(strategy, settings, classifier, card, base)
+    return {
+        "frozen_statistics": classifier.frozen_statistics,
+        "recipe": recipe_for(strategy, phases, settings).to_dict(),
+        "freeze_plan": phases.to_list(),
+        "layer_groups": [group.name for group in groups],
+        "cached_features": not strategy.trains_backbone,
+        "training_speed": asdict(speed),
+    }
+
+
+def phases_for(strategy: Strategy, groups: int, pictures: int, transfer: TransferSettings) -> FreezePlan:
+    """Return what trains when, for a backbone of so many layer groups and so many training pictures."""
+    return freeze_plan(
+        strategy,
+        groups,
+        epochs=transfer.epochs or strategy.epochs_for(pictures, transfer.batch_size),
+        count=transfer.layer_groups,
+        epochs_per_stage=transfer.epochs_per_stage,
+        frozen_epochs=transfer.frozen_epochs,
+    )
+
+
+def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) -> Recipe:
+    """Return the numbers of the training."""
+    transfer = settings.transfer
+    return Recipe(
+        epochs=phases.epochs,
+        learning_rate=transfer.learning_rate or strategy.learning_rate,
+        head_rate=transfer.head_rate,
+        layer_decay=transfer.layer_decay,
+        weight_decay=transfer.weight_decay,
+        warmup=transfer.warmup,
+        label_smoothing=transfer.label_smoothing,
+        batch_size=transfer.batch_size,
+        patience_epochs=transfer.patience_epochs,
+        seed=settings.seed,
+    )
+
+
+def _training_speed(
+    strategy: Strategy, settings: TrainSettings, classifier: ImageClassifier, card: ModelCard, base: Base
+) -> TrainingSpeed:
+    wanted = settings.trainer.get("precision")
+    if wanted is None and (settings.trainer.get("deterministic") or not strategy.trains_backbone):
+        wanted = "32-true"
+    if wanted is not None:
+        return TrainingSpeed(precision=str(wanted), channels_last=True)
+    return fastest_training(
+        classifier,
+        card.preprocess,
+        card.backbone,
+        batch_size=settings.transfer.batch_size,
+        device=base.execution.device,
+    )

@@ -1,0 +1,169 @@
+"""Study: a backbone and what it says about the pictures to learn from, at every stage, measured once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from catsdogs.core.errors import DataError
+from catsdogs.core.files import replacing
+from catsdogs.core.predictions import IntArray
+from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.records import ImageRecord
+from catsdogs.data.splits import unit_names
+from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.execution import Execution, Runner
+from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.stages import Stage, find_stages
+from catsdogs.models.trial import fastest_execution
+from catsdogs.reporting.console import progress
+from catsdogs.transfer.cache import FeatureCache
+from catsdogs.transfer.features import Features, extract_features, feature_space
+from catsdogs.workflows.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every strategy builds on.
+
+    Attributes:
+        name: timm's name of the backbone.
+        backbone: With the weights that the settings name.
+        spec: How it wants its pictures.
+        execution: How this machine runs it.
+        class_names: C of them.
+        training_pictures: How many there are for gradient epochs.
+    """
+
+    name: str
+    backbone: nn.Module
+    spec: PreprocessSpec
+    execution: Execution
+    class_names: tuple[str, ...]
+    training_pictures: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """What frozen features tell about N readable pictures.
+
+    Attributes:
+        classes: C.
+        features: Of the N pictures, at every stage.
+        labels: Classes (N,) in [0, C).
+        units: Length N; equal names belong on one side of every fold.
+        seed: Of the folds.
+    """
+
+    classes: int
+    features: Features
+    labels: IntArray
+    units: tuple[str, ...]
+    seed: int
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """From the input to the top."""
+        return self.features.stages
+
+    def of_split(self, *splits: str) -> Study:
+        """Return the study of the pictures of these splits alone."""
+        chosen = [i for i, record in enumerate(self.features.records) if record.split in splits]
+        return self.take(np.asarray(chosen, dtype=np.int64))
+
+    def take(self, positions: npt.NDArray[np.int64]) -> Study:
+        """Return the study of some of the pictures."""
+        return replace(
+            self,
+            features=self.features.take(positions),
+            labels=self.labels[positions],
+            units=tuple(self.units[i] for i in positions),
+        )
+
+
+def open_base(
+    settings: TrainSettings, class_names: tuple[str, ...], *, training_pictures: int, weights: str
+) -> Base:
+    """Create the backbone with these weights and find out how this machine runs it.
+
+    Raises:
+        UserError: The backbone or its weights cannot be had.
+    """
+    torch.manual_seed(settings.seed)
+    model = settings.model
+    backbone, spec = create_backbone(
+        model.backbone, weights, input_size=model.input_size, stochastic_depth=model.stochastic_depth
+    )
+    # A trial's answer may differ between two runs; a deterministic one takes the defaults.
+    precision = "fp32" if settings.trainer.get("deterministic") else "auto"
+    head = build_head(feature_width(backbone), len(class_names), HeadSpec())
+    classifier = ImageClassifier(backbone, head, spec)
+    execution = fastest_execution(classifier, spec, model.backbone, precision=precision)
+    return Base(model.backbone, backbone, spec, execution, class_names, training_pictures)
+
+
+def study(
+    base: Base, records: Sequence[ImageRecord], ties: Mapping[str, str], *, seed: int, workers: int
+) -> Study:
+    """Extract the features of labelled pictures at every stage, or take them from the cache.
+
+    Args:
+        base: Whose backbone.
+        records: The pictures to learn from; never the test's.
+        ties: Id -> key, for pictures with duplicates.
+        seed: Of the folds.
+        workers: Decoding threads.
+
+    Raises:
+        UserError: The pictures cannot be read any more.
+    """
+    stages = find_stages(base.backbone, base.spec)
+    head = build_head(sum(stage.width for stage in stages), len(base.class_names), HeadSpec())
+    classifier = ImageClassifier(base.backbone, head, base.spec, [stage.name for stage in stages])
+    runner = Runner(classifier, base.execution)
+    with progress("features", len(records)) as advance:
+        features = extract_features(
+            runner,
+            records,
+            base.spec,
+            stages,
+            space=feature_space(base.backbone, base.name, base.spec, runner),
+            cache=FeatureCache(),
+            workers=workers,
+            advance=advance,
+        )
+    number = {name: index for index, name in enumerate(base.class_names)}
+    labels = np.array([number[record.label or ""] for record in features.records])
+    units = tuple(unit_names(features.records, ties))
+    return Study(len(base.class_names), features, labels, units, seed)
+
+
+def write_features(path: Path, study: Study, stages: Sequence[str]) -> None:
+    """Write what ``read_features`` reads: rows and classes of the training and the validation pictures."""
+    arrays: dict[str, Any] = {}
+    for split in ("train", "val"):
+        part = study.of_split(split)
+        arrays |= {f"{split}_rows": part.features.of(stages), f"{split}_labels": part.labels}
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def read_features(path: Path, split: str) -> tuple[Tensor, list[int]]:
+    """Return the rows float32 (N, D) and the classes of one split.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return torch.from_numpy(arrays[f"{split}_rows"]), arrays[f"{split}_labels"].tolist()
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path} is damaged: {error}") from error
