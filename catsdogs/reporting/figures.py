@@ -42,6 +42,25 @@ def draw_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
     return figure
 
 
+def draw_rates(
+    rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], found: float | None
+) -> Figure:
+    """Draw the loss against a rising learning rate, and the rate that was taken."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, ".", color="0.7", label="loss of a step")
+    axes.plot(rates, smoothed, color=_TRAIN, label="smoothed")
+    if found is not None:
+        axes.axvline(found, color=_BEST, linestyle=":", label=f"taken: {found:.2g}")
+    axes.set_xscale("log")
+    axes.set_ylim(0, 3 * max(smoothed[: max(1, len(smoothed) // 2)], default=1.0))
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("training loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
 def draw_gallery(pictures: Sequence[Image.Image], captions: Sequence[str], title: str) -> Figure:
     """Draw pictures in rows of five, each with its caption above it."""
     rows = -(-len(pictures) // _PER_ROW)

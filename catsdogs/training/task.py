@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,6 +26,14 @@ class ClassificationTask(pl.LightningModule):
 
     It logs ``train_loss``, ``train_accuracy``, ``val_loss`` and ``val_accuracy`` once an epoch, over all
     ranks, each picture counted once.
+
+    Args:
+        classifier: What learns.
+        recipe: The numbers of the training.
+        groups: The backbone's layer groups.
+        plan: Which of them train when.
+        batches_per_epoch: Of this rank.
+        factor: On every rate as a function of the step, in place of the plan's schedule.
     """
 
     def __init__(
@@ -36,8 +44,10 @@ class ClassificationTask(pl.LightningModule):
         groups: Sequence[LayerGroup],
         plan: FreezePlan,
         batches_per_epoch: int,
+        factor: Callable[[int], float] | None = None,
     ) -> None:
         super().__init__()
+        self._factor = factor
         self._groups, self._plan = groups, plan
         self._batches_per_epoch = batches_per_epoch
         self.classifier = classifier
@@ -94,7 +104,8 @@ class ClassificationTask(pl.LightningModule):
             layer_decay=recipe.layer_decay,
         )
         factors = [
-            rate_factor(
+            self._factor
+            or rate_factor(
                 self._plan,
                 group["layer_group"],
                 steps_per_epoch=self._steps_per_epoch(),

@@ -19,7 +19,7 @@ class Thresholds:
             bake-off: it had fewer pictures and epochs than it will have.
     """
 
-    plenty: int = 300
+    plenty: int = 1000
     similar: float = 0.6
     clearly: float = 0.5
     head_start: float = 1.0

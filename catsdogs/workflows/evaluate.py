@@ -53,6 +53,8 @@ def evaluate(
     class_names = load_card(checkpoint).class_names
     records = labelled_records(checkpoint, input_path, split, class_names)
     labels = labels_of(records, class_names)
+    if input_path is None and split in _learned_from(RunFolder(checkpoint)):
+        say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
     folder = out or _default_folder(checkpoint, input_path)
     require_writable(folder / "evaluation.json")
     with progress("evaluating", len(records)) as advance:
@@ -90,6 +92,11 @@ def labelled_records(
     if not records:
         raise ConfigError(f"{run.path} has no {split} pictures; choose another --split or give --input")
     return records
+
+
+def _learned_from(run: RunFolder) -> list[str]:
+    """Return the splits that a run's weights come from."""
+    return ["train", *run.read_plan().get("fitted_on", [])] if run.plan.exists() else ["train"]
 
 
 def judge(predictions: Predictions, folder: Path, *, split: str, tta: str, seed: int) -> EvaluationReport:

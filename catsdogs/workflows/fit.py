@@ -9,9 +9,7 @@ from typing import Any
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError
-from catsdogs.data.augmentation import Augmentation
-from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDataModule, labelled
-from catsdogs.data.splits import read_split
+from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import ModelCard, load_model, save_model
@@ -22,10 +20,9 @@ from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.training.trial import TrainingSpeed
 from catsdogs.transfer.strategies import FreezePlan
+from catsdogs.workflows.data import training_data
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.study import read_features
-from catsdogs.workflows.workers import decoding_workers
 
 
 def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, alone: bool = False) -> bool:
@@ -49,7 +46,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
     classifier.frozen_statistics = written["frozen_statistics"]
     classifier.set_channels_last(speed.channels_last)
     groups = layer_groups(classifier.backbone)
-    data = _cached(recipe, run) if written["cached_features"] else _data(settings, recipe, card, run)
+    data = training_data(written, recipe, card, settings, run)
     callbacks = [
         ApplyPlan(groups, plan),
         *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
@@ -73,28 +70,6 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
     checkpoint = str(run.last) if run.last.exists() else None
     _run(trainer, task, data, checkpoint)
     return bool(trainer.is_global_zero)
-
-
-def _data(settings: TrainSettings, recipe: Recipe, card: ModelCard, run: RunFolder) -> EpochDataModule:
-    records = read_split(run.split)
-    return ImageDataModule(
-        labelled(records, card.class_names, "train"),
-        labelled(records, card.class_names, "val"),
-        spec=card.preprocess,
-        augmentation=Augmentation(card.preprocess, seed=recipe.seed),
-        batch_size=recipe.batch_size,
-        workers=decoding_workers(settings.data.workers),
-        seed=recipe.seed,
-    )
-
-
-def _cached(recipe: Recipe, run: RunFolder) -> EpochDataModule:
-    return FeatureDataModule(
-        read_features(run.features, "train"),
-        read_features(run.features, "val"),
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-    )
 
 
 def _callbacks(

@@ -27,7 +27,7 @@ from catsdogs.reporting.console import progress, say, table
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.settings import DataSettings, TrainSettings
+from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, Study, open_base, study, write_features
 from catsdogs.workflows.workers import decoding_workers
@@ -161,6 +161,12 @@ def _prepare_model(
         assert chosen.study is not None
         write_features(run.features, chosen.study, start.card.stages)
     save_model(run.start if start.plan else run.model, start.classifier, start.card)
+    if start.plan and settings.transfer.learning_rate == FIND:
+        from catsdogs.workflows.rate import find_rate
+
+        sweep = find_rate(plan, settings, run)
+        plan["rate_sweep"] = sweep.to_dict()
+        plan["recipe"]["learning_rate"] = sweep.found or plan["recipe"]["learning_rate"]
     write_json(run.plan, plan)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from catsdogs.core.errors import ConfigError
 from catsdogs.transfer.thresholds import Thresholds
 
+FIND = "find"
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -66,7 +68,8 @@ class TransferSettings:
         strategy: 'auto' measures the pictures and chooses; or linear_probe, stage_probe, svm_probe,
             finetune_top, surgical, finetune_full, gradual, norm_and_bias, from_scratch.
         epochs: Passes over the training pictures; by default the strategy's own number.
-        learning_rate: At the top of the schedule; by default the strategy's own.
+        learning_rate: At the top of the schedule; by default the strategy's own. 'find' lets it rise on the
+            start model until the loss breaks away, and takes a tenth of that.
         head_rate: The head's learning rate is this times the backbone's.
         layer_decay: Each layer group's learning rate is this times that of the group above it.
         layer_groups: How many groups finetune_top and surgical train.
@@ -87,7 +90,7 @@ class TransferSettings:
 
     strategy: str = "auto"
     epochs: int | None = None
-    learning_rate: float | None = None
+    learning_rate: float | Literal["find"] | None = None
     head_rate: float = 1.0
     layer_decay: float = 1.0
     layer_groups: int = 2
@@ -112,7 +115,11 @@ class TransferSettings:
         """
         for name, holds, wanted in (
             ("epochs", self.epochs is None or self.epochs >= 1, "1 or more"),
-            ("learning_rate", self.learning_rate is None or self.learning_rate > 0, "positive"),
+            (
+                "learning_rate",
+                self.learning_rate in (None, FIND) or float(self.learning_rate or 0) > 0,
+                "positive, or 'find'",
+            ),
             ("head_rate", self.head_rate > 0, "positive"),
             ("layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]"),
             ("layer_groups", self.layer_groups >= 1, "1 or more"),

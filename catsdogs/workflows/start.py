@@ -22,7 +22,7 @@ from catsdogs.training.trial import TrainingSpeed, fastest_training
 from catsdogs.transfer.scoring import ScoredProbe, best, score_linear, score_svm, svm_stages
 from catsdogs.transfer.strategies import FreezePlan, Strategy, freeze_plan
 from catsdogs.transfer.svm import Kernel
-from catsdogs.workflows.settings import TrainSettings, TransferSettings
+from catsdogs.workflows.settings import FIND, TrainSettings, TransferSettings
 from catsdogs.workflows.study import Base, Study
 
 
@@ -180,7 +180,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
     transfer = settings.transfer
     return Recipe(
         epochs=phases.epochs,
-        learning_rate=transfer.learning_rate or strategy.learning_rate,
+        learning_rate=_rate(transfer, strategy),
         head_rate=transfer.head_rate,
         layer_decay=transfer.layer_decay,
         weight_decay=transfer.weight_decay,
@@ -190,6 +190,12 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         patience_epochs=transfer.patience_epochs,
         seed=settings.seed,
     )
+
+
+def _rate(transfer: TransferSettings, strategy: Strategy) -> float:
+    """Return the rate that was asked for, or the strategy's; one that is to be found starts from that."""
+    given = transfer.learning_rate
+    return strategy.learning_rate if given in (None, FIND) else float(given)
 
 
 def _training_speed(

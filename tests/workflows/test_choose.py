@@ -116,7 +116,7 @@ def test_a_second_run_asks_the_backbone_nothing(tmp_path, photos, monkeypatch):
 
 
 @pytest.mark.parametrize("strategy", ["stage_probe", "svm_probe"])
-def test_a_head_on_an_earlier_stage_is_a_model_like_any_other(tmp_path, photos, strategy):
+def test_a_head_on_an_earlier_stage_is_a_model_like_any_other(tmp_path, photos, strategy, capsys):
     run = tmp_path / "early"
     assert train(run, "--transfer.strategy", strategy, "--transfer.stages", "2", root=photos) == 0
     card = load_card(run)
@@ -130,6 +130,9 @@ def test_a_head_on_an_earlier_stage_is_a_model_like_any_other(tmp_path, photos, 
     words = ["--checkpoint", str(run), "--input", str(tmp_path / "1.png"), "--output", str(output)]
     assert main(["predict", *words, "--tta", "flip"]) == 0
     assert main(["evaluate", "--checkpoint", str(run)]) == 0
+    assert "flatter" not in capsys.readouterr().out
+    assert main(["evaluate", "--checkpoint", str(run), "--split", "val"]) == 0
+    assert "has learned from the val pictures" in capsys.readouterr().out
     with output.open() as stream:
         assert [row["status"] for row in csv.DictReader(stream)] == ["ok"]
 

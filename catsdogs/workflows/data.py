@@ -1,0 +1,55 @@
+"""The data module of a prepared run: pictures, or cached features where only a head learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from catsdogs.data.augmentation import Augmentation
+from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDataModule, labelled
+from catsdogs.data.splits import read_split
+from catsdogs.models.modelfile import ModelCard
+from catsdogs.training.recipe import Recipe
+from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.study import read_features
+from catsdogs.workflows.workers import decoding_workers
+
+
+def training_data(
+    plan: Mapping[str, Any],
+    recipe: Recipe,
+    card: ModelCard,
+    settings: TrainSettings,
+    run: RunFolder,
+    *,
+    validates: bool = True,
+) -> EpochDataModule:
+    """Return batches of the training pictures, and of the validation pictures where there are any.
+
+    Args:
+        plan: As ``plan.json`` holds it.
+        recipe: Batch size and seed.
+        card: Classes and preprocessing.
+        settings: Of the run.
+        run: Split and cached features.
+        validates: Whether validation pictures are wanted.
+    """
+    if plan["cached_features"]:
+        rows, labels = read_features(run.features, "val")
+        return FeatureDataModule(
+            read_features(run.features, "train"),
+            (rows, labels) if validates else (rows[:0], []),
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+        )
+    records = read_split(run.split)
+    return ImageDataModule(
+        labelled(records, card.class_names, "train"),
+        labelled(records if validates else (), card.class_names, "val"),
+        spec=card.preprocess,
+        augmentation=Augmentation(card.preprocess, seed=recipe.seed),
+        batch_size=recipe.batch_size,
+        workers=decoding_workers(settings.data.workers),
+        seed=recipe.seed,
+    )

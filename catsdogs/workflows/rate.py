@@ -1,0 +1,74 @@
+"""Finding a learning rate for a run that has everything but its gradient epochs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from catsdogs.core.errors import ConfigError
+from catsdogs.models.layergroups import layer_groups
+from catsdogs.models.modelfile import load_model
+from catsdogs.reporting.console import progress, say
+from catsdogs.reporting.figures import draw_rates, save_figure
+from catsdogs.training.freezing import freeze_for_wrapping
+from catsdogs.training.ratefinder import STEPS, LossByRate, RateSweep, find, rising_factor
+from catsdogs.training.recipe import Recipe
+from catsdogs.training.task import ClassificationTask
+from catsdogs.training.trainer import build_trainer, quiet
+from catsdogs.transfer.strategies import FreezePlan, Phase
+from catsdogs.workflows.data import training_data
+from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.settings import TrainSettings
+
+
+def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> RateSweep:
+    """Let the rate rise from the start model in the layers of the plan's last phase; draw what the loss did.
+
+    Args:
+        plan: As ``plan.json`` will hold it.
+        settings: Of the run.
+        run: Split and start model are there.
+
+    Raises:
+        ConfigError: There are too few pictures for a single batch.
+    """
+    recipe = Recipe(**plan["recipe"])
+    classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
+    classifier.frozen_statistics = plan["frozen_statistics"]
+    classifier.set_channels_last(plan["training_speed"]["channels_last"])
+    groups = layer_groups(classifier.backbone)
+    data = training_data(plan, recipe, card, settings, run, validates=False)
+    batches = data.batches_per_epoch(1)
+    if not batches:
+        raise ConfigError("there are too few training pictures to find a learning rate")
+    last = FreezePlan.from_list(plan["freeze_plan"]).phases[-1]
+    epochs = math.ceil(STEPS / batches)
+    sweep = FreezePlan((Phase(epochs, last.groups, last.norm_and_bias),))
+    log = LossByRate()
+    trainer = build_trainer(
+        {**settings.trainer, "devices": 1, "max_steps": STEPS},
+        epochs=epochs,
+        precision=plan["training_speed"]["precision"],
+        folder=str(run.path),
+        callbacks=[log],
+        alone=True,
+    )
+    freeze_for_wrapping(classifier, groups, sweep)
+    task = ClassificationTask(
+        classifier,
+        replace(recipe, epochs=epochs),
+        groups=groups,
+        plan=sweep,
+        batches_per_epoch=batches,
+        factor=rising_factor(recipe.learning_rate, STEPS),
+    )
+    with progress("finding a learning rate", None), quiet():
+        trainer.fit(task, datamodule=data)
+    found = find(log.rates[: len(log.losses)], log.losses)
+    save_figure(draw_rates(found.rates, found.losses, found.smoothed, found.found), run.path / "rates.png")
+    if found.found is None:
+        say(f"the loss never broke away: the learning rate stays {recipe.learning_rate:g}")
+    else:
+        say(f"learning rate {found.found:.2g}: a tenth of where the loss breaks away")
+    return found
