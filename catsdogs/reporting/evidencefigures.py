@@ -7,11 +7,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from catsdogs.core.printable import printable
 
+# The rates that are told apart: lower ones than a thousandth of the highest hardly train.
+_RATE_RANGE = 1000
 _LINEAR, _SVM, _HERE = "tab:blue", "tab:orange", "tab:red"
 _CELLS = {
     (False, True): "little and similar:\nlinear probe",
@@ -54,7 +57,11 @@ def draw_plan(layers: Sequence[Layer], epochs: int, *, title: str) -> Figure:
     rates = np.array([layer.rates for layer in layers])
     shown = np.ma.masked_equal(rates, 0)
     image = bands.imshow(
-        shown, aspect="auto", extent=(0, epochs, len(layers) - 0.5, -0.5), cmap="Blues", vmin=0
+        shown,
+        aspect="auto",
+        extent=(0, epochs, len(layers) - 0.5, -0.5),
+        cmap="Blues",
+        norm=LogNorm(rates.max() / _RATE_RANGE, rates.max(), clip=True),
     )
     bands.set_facecolor("0.92")
     bands.set_yticks(range(len(layers)), [printable(layer.name) for layer in layers])
@@ -65,7 +72,9 @@ def draw_plan(layers: Sequence[Layer], epochs: int, *, title: str) -> Figure:
         if row.any():
             is_head = layer is layers[-1]
             style = {"color": "tab:red", "linewidth": 2} if is_head else {"color": "tab:blue", "alpha": 0.5}
-            lines.plot(times, row, label="head" if is_head else None, **style)
+            lines.plot(times, np.ma.masked_equal(row, 0), label="head" if is_head else None, **style)
+    lines.set_yscale("log")
+    lines.set_ylim(rates.max() / _RATE_RANGE, rates.max() * 1.5)
     lines.set_xlabel("epoch")
     lines.set_ylabel("learning rate")
     lines.grid(alpha=0.3)

@@ -60,6 +60,11 @@ class Evidence:
         return self.linear[-1]
 
     @property
+    def top_svm(self) -> ScoredProbe | None:
+        """The SVM on the top stage."""
+        return next((one for one in self.svm if one.stages == (TOP,)), None)
+
+    @property
     def best_linear(self) -> ScoredProbe:
         """The linear probe with the lowest cross-validated log loss."""
         return best(self.linear)
@@ -104,7 +109,7 @@ def loss_gap(one: ScoredProbe, other: ScoredProbe) -> dict[str, float | None]:
 
 def steps(stages: Sequence[Stage]) -> int:
     """Return how often ``measure`` will report progress."""
-    return len(stages) + min(SVM_STAGES, len(stages)) + 1
+    return len(stages) + min(SVM_STAGES + 1, len(stages)) + 1
 
 
 def measure(
@@ -128,7 +133,7 @@ def measure(
         seed: Of folds and subsets.
         kernel: Of the SVMs.
         own_head: Weight (K, D) and bias (K,) of the pretrained classifier, where there is one.
-        advance: Called with 1 after each of ``steps(features.stages)`` pieces of work.
+        advance: Called with 1 after each piece of work, at most ``steps(features.stages)`` of them.
     """
     linear, evidences = [], []
     for stage in features.stages:

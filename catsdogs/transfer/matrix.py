@@ -64,12 +64,15 @@ def locate(evidence: Evidence, training_pictures: int, thresholds: Thresholds) -
 def best_frozen(evidence: Evidence, thresholds: Thresholds) -> tuple[ScoredProbe, ScoredProbe | None]:
     """Return the probe to take while the backbone is frozen, and the runner-up of another strategy.
 
-    The linear probe on the top is taken unless another is better by more than its paired uncertainty: it is
-    the cheapest, and of many candidates the luckiest looks better than it is.
+    A probe on the top is taken unless another beats it by more than its paired uncertainty; which one, and
+    by how much, depends on the number of pictures (see ``Thresholds``).
     """
-    best, top = evidence.best_frozen, evidence.top
-    if best is not top and not _clearly_better(best, top, thresholds.clearly):
-        best = top
+    few = evidence.pictures < thresholds.few and len(evidence.top.losses) > 0
+    safe = evidence.top_svm if few and evidence.top_svm is not None else evidence.top
+    errors = thresholds.clearly + thresholds.caution / evidence.pictures
+    best = evidence.best_frozen
+    if best is not safe and not _clearly_better(best, safe, errors):
+        best = safe
     others = [one for one in (*evidence.svm, *evidence.linear) if strategy_of(one) != strategy_of(best)]
     runner_up = min(others, key=lambda one: one.log_loss, default=None)
     return best, runner_up

@@ -16,7 +16,7 @@ from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
 from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe
 
 Probe = LinearProbe | KernelProbe
-# An SVM is fitted on the stages where a linear classifier does best: the two agree on where to look.
+# An SVM is fitted on the top and on the stages where a linear classifier does best: the two agree on where.
 SVM_STAGES = 2
 
 
@@ -117,4 +117,5 @@ def svm_stages(linear: Sequence[ScoredProbe]) -> list[tuple[str, ...]]:
     """Return the stages on which an SVM is worth its time, given the linear probes of all stages."""
     if not any(len(one.losses) for one in linear):
         return [(TOP,)]
-    return [one.stages for one in sorted(linear, key=lambda one: one.log_loss)[:SVM_STAGES]]
+    ranked = [one.stages for one in sorted(linear, key=lambda one: one.log_loss)[:SVM_STAGES]]
+    return ranked if (TOP,) in ranked else [*ranked, (TOP,)]
