@@ -27,7 +27,7 @@ class LayerGroup:
 def layer_groups(backbone: nn.Module) -> tuple[LayerGroup, ...]:
     """Return the groups from the input to the top; every parameter is in exactly one.
 
-    A last group of nothing but a normalisation layer belongs to the group before it.
+    A group of nothing but vectors (a normalisation layer) belongs to the group before it.
     """
     groups = grouped_parameters(backbone)
     sizes = {name: parameter.ndim for name, parameter in backbone.named_parameters()}

@@ -89,9 +89,12 @@ class FreezePlan:
             DataError: They are damaged.
         """
         try:
-            return cls(tuple(Phase(**{**one, "groups": tuple(one["groups"])}) for one in values))
+            phases = tuple(Phase(**{**one, "groups": tuple(one["groups"])}) for one in values)
         except (KeyError, TypeError) as error:
             raise DataError(f"the plan's phases are damaged: {error}") from error
+        if not phases:
+            raise DataError("the plan has no phases")
+        return cls(phases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class BakeOff:
 
 def bake_off(
     base: Base, study: Study, settings: TrainSettings, run: RunFolder, *, frozen: ScoredProbe, tuned: Strategy
-) -> BakeOff:
+) -> BakeOff | None:
     """Train both candidates on three quarters of the training pictures, the second for half its epochs.
 
     Args:
@@ -79,8 +79,14 @@ def bake_off(
         run: A folder in it holds the candidate while it trains.
         frozen: The best probe; it is fitted again without the held-out pictures.
         tuned: The candidate with gradient epochs.
+
+    Returns:
+        What came of it; None where the pictures cannot be parted so that every class is on both sides.
     """
-    learned, held_out = _parts(study)
+    parts = _parts(study)
+    if parts is None:
+        return None
+    learned, held_out = parts
     probe = _again(learned, frozen, settings.transfer.svm_kernel)
     losses, accuracy = _calibrated(_probe_logits(probe, held_out), held_out.labels)
     pictures = len(learned.labels)
@@ -92,13 +98,18 @@ def bake_off(
     return BakeOff(tuned.name, pictures, epochs, losses, tuned_losses, accuracy, tuned_accuracy)
 
 
-def _parts(study: Study) -> tuple[Study, Study]:
+def _parts(study: Study) -> tuple[Study, Study] | None:
     """Return what is learned from and what is held out; a unit lies on one side, every class on both."""
+    if np.bincount(study.labels, minlength=study.classes).min() < _PARTS:
+        return None
     splitter = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=study.seed)
     codes = np.unique(np.asarray(study.units, dtype=object).astype(str), return_inverse=True)[1]
-    learned, held_out = next(iter(splitter.split(study.labels, study.labels, codes)))
-    limit = np.random.default_rng(study.seed).permutation(learned)[:_MOST_PICTURES]
-    return study.take(np.sort(limit)), study.take(held_out)
+    for learned, held_out in splitter.split(study.labels, study.labels, codes):
+        some = np.sort(np.random.default_rng(study.seed).permutation(learned)[:_MOST_PICTURES])
+        parts = study.take(some), study.take(held_out)
+        if all(len(set(part.labels)) == study.classes for part in parts):
+            return parts
+    return None
 
 
 def _again(study: Study, probe: ScoredProbe, kernel: Kernel) -> ScoredProbe:

@@ -142,8 +142,9 @@ def choose(base: Base, study: Study, settings: TrainSettings, run: RunFolder) ->
     if considered.tuned and settings.transfer.bake_off:
         tuned = find_strategy(considered.tuned)
         contest = bake_off(base, training, settings, run, frozen=considered.probe, tuned=tuned)
-        written["bake_off"] = contest.to_dict()
-        verdict = verdict.after(contest)
+        if contest is not None:
+            written["bake_off"] = contest.to_dict()
+            verdict = verdict.after(contest)
     written["choice"] = verdict.to_dict()
     say(verdict.sentence(considered.cell))
     strategy = find_strategy(verdict.strategy)

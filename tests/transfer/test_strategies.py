@@ -112,3 +112,8 @@ class TestPlans:
     def test_a_count_that_the_backbone_does_not_have(self, name, count):
         with pytest.raises(ConfigError, match=rf"layer_groups must be from 1 to 6 here, not {count}"):
             plan(name, count=count)
+
+
+def test_a_plan_without_phases_is_damaged():
+    with pytest.raises(DataError, match="no phases"):
+        FreezePlan.from_list([])

@@ -77,6 +77,13 @@ def test_without_a_bake_off_the_best_probe_is_taken(tmp_path):
     assert not STRATEGIES[plan_of(run)["strategy"]].trains_backbone
 
 
+def test_too_few_of_a_class_hold_no_bake_off(tmp_path):
+    run = tmp_path / "few"
+    more = ["--transfer.thresholds.plenty", "2", "--data.val_fraction", "0"]
+    assert train(run, *more, root="drawn:cat,dog?per_class=4&size=48") == 0
+    assert "bake_off" not in plan_of(run)
+
+
 @pytest.fixture
 def photos(tmp_path):
     """A manifest of 48 noisy pictures, light ones and dark ones, whose splits are fixed."""

@@ -24,7 +24,7 @@ def model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("pictures", [5, 1])
+@pytest.mark.parametrize("pictures", [pytest.param(5, marks=pytest.mark.slow), 1])
 def test_two_processes_answer_as_one(model, tmp_path, pictures):
     photos = tmp_path / "photos"
     photos.mkdir()
