@@ -27,7 +27,8 @@ pytestmark = pytest.mark.real
 def probe(photos, backbone, tmp_path_factory):
     """A linear probe on the photos."""
     run = tmp_path_factory.mktemp("runs") / "probe"
-    assert main(["train", "--data.root", str(photos), *backbone, "--run", str(run)]) == 0
+    words = ["--data.root", str(photos), "--transfer.strategy", "linear_probe", "--run", str(run)]
+    assert main(["train", *backbone, *words]) == 0
     return run
 
 
@@ -141,6 +142,11 @@ def test_chest_xrays_keep_a_patient_in_one_split(real, backbone, tmp_path):
     assert json.loads((run / "audit.json").read_text())["mixed_groups"] == 21
     assert load_card(run).class_names == ("normal", "pneumonia")
     assert EvaluationReport.load(run / "evaluation.json").metrics["auroc"].high > 0.85
+    # Far from ImageNet the top stage loses clearly against an earlier one, and auto sees it.
+    plan = json.loads((run / "plan.json").read_text())
+    assert plan["evidence"]["top_loses"]["log_loss"] > 2 * plan["evidence"]["top_loses"]["error"]
+    assert plan["strategy"] in ("svm_probe", "stage_probe")
+    assert "top" not in load_card(run).stages
 
 
 def test_probabilities_from_python_equal_those_of_the_command(photos, probe, tmp_path):
