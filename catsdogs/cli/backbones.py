@@ -5,11 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.parsing import command_parser
+from catsdogs.cli.parsing import OneLineParser, command_parser
 
 
 def run(arguments: list[str]) -> None:
     """Parse the command line and compare."""
+    options = _parser().parse_args(arguments)
+    tune_allocator()
+    from catsdogs.workflows.backbones import BackboneSettings, compare_backbones
+
+    compare_backbones(
+        BackboneSettings(
+            pattern=options.pattern,
+            weights=tuple(options.weights),
+            root=options.data.root,
+            group_by=options.data.group_by,
+            limit_per_class=options.data.limit_per_class,
+            limit=options.limit,
+            sort=options.sort,
+            speed=options.speed,
+            workers=options.data.workers,
+            seed=options.seed,
+            out=Path(options.out) if options.out else None,
+            json=Path(options.json) if options.json else None,
+        )
+    )
+
+
+def _parser() -> OneLineParser:
     parser = command_parser(
         "backbones",
         "Say which backbone to take: size, accuracy, licence and speed on this machine; with pictures, also "
@@ -52,23 +75,4 @@ def run(arguments: list[str]) -> None:
     parser.add_argument(
         "--json", type=str | None, default=None, help="Also write the rows to this JSON file."
     )
-    options = parser.parse_args(arguments)
-    tune_allocator()
-    from catsdogs.workflows.backbones import BackboneSettings, compare_backbones
-
-    compare_backbones(
-        BackboneSettings(
-            pattern=options.pattern,
-            weights=tuple(options.weights),
-            root=options.data.root,
-            group_by=options.data.group_by,
-            limit_per_class=options.data.limit_per_class,
-            limit=options.limit,
-            sort=options.sort,
-            speed=options.speed,
-            workers=options.data.workers,
-            seed=options.seed,
-            out=Path(options.out) if options.out else None,
-            json=Path(options.json) if options.json else None,
-        )
-    )
+    return parser

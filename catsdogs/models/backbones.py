@@ -6,29 +6,24 @@ A backbone here is a timm network without its classifier: float (B, 3, H, W) in,
 from __future__ import annotations
 
 import difflib
-import json
-import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import timm
 import torch
-from safetensors.torch import load_file
 from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import CROP_MODES, PreprocessSpec
 from catsdogs.models.hub import brief_hub
+from catsdogs.models.weightsfile import first_line, read_weights
 
 HUB, RANDOM = "hub", "none"
-_WRAPPERS = ("state_dict_ema", "state_dict", "model")
 _SHOWN_KEYS = 3
 
 
@@ -119,7 +114,7 @@ def fit_to_input(backbone: nn.Module, spec: PreprocessSpec) -> None:
         _try_out(backbone, size)
     except (AttributeError, AssertionError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{config.get('architecture')} cannot work at {size[0]}x{size[1]} px: {_first_line(error)}"
+            f"{config.get('architecture')} cannot work at {size[0]}x{size[1]} px: {first_line(error)}"
         ) from error
 
 
@@ -168,32 +163,6 @@ def spec_from_metadata(
         raise ModelError(f"{source} has damaged metadata: {error}") from error
 
 
-def read_weights(source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors and metadata of a local safetensors or PyTorch file; nothing in it can run.
-
-    Raises:
-        ModelError: The path is a URL, missing, or not a file of tensors.
-    """
-    if "://" in source:
-        raise ModelError(f"{source} is a URL; weights come from a local file, or from timm with 'hub'")
-    path = Path(source)
-    if not path.is_file():
-        raise ModelError(f"{source}: no such weights file (give a file, 'hub' or 'none')")
-    try:
-        if path.suffix == ".safetensors":
-            with safetensors.safe_open(path, framework="pt") as opened:
-                metadata = opened.metadata() or {}
-            return load_file(path), metadata
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own message explains how to run what the file holds.
-        reason = "it is damaged, or holds more than tensors"
-        raise ModelError(f"{source} cannot be read as weights: {reason}") from error
-    except Exception as error:  # unpickling damaged bytes raises whatever they happen to spell
-        raise ModelError(f"{source} cannot be read as weights: {_first_line(error)}") from error
-    return _state_dict(loaded, source), {}
-
-
 def load_strictly(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Load every tensor of the backbone; a classifier of whatever size in ``state`` is ignored.
 
@@ -226,7 +195,7 @@ def load_strictly(backbone: nn.Module, state: Mapping[str, Tensor], source: str)
     try:
         backbone.load_state_dict({key: state.get(key, own[key]) for key in own})
     except RuntimeError as error:  # tensors without data, or sparse ones
-        raise ModelError(f"{source} cannot be used: {_first_line(error)}") from error
+        raise ModelError(f"{source} cannot be used: {first_line(error)}") from error
 
 
 def nearest_names(name: str, count: int = 5) -> list[str]:
@@ -267,7 +236,7 @@ def _create(name: str, options: Mapping[str, Any], *, pretrained: bool = False) 
             raise
         raise ModelError(f"{name} has no stochastic depth; leave it at 0") from None
     except RuntimeError as error:
-        raise ModelError(f"timm cannot make {name}: {_first_line(error)}") from error
+        raise ModelError(f"timm cannot make {name}: {first_line(error)}") from error
     return network
 
 
@@ -284,20 +253,6 @@ def _from_hub(name: str, options: Mapping[str, Any]) -> nn.Module:
         ) from error
 
 
-def _state_dict(loaded: Any, source: str) -> dict[str, Tensor]:
-    """Find the tensors in what ``torch.load`` gave: the dictionary itself, or one that a trainer wrapped."""
-    for key in _WRAPPERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-            break
-    named = isinstance(loaded, dict) and all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()
-    )
-    if not named or not loaded:
-        raise ModelError(f"{source} holds no tensors by name")
-    return dict(loaded)
-
-
 def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
     named = backbone.pretrained_cfg.get("classifier", ())  # type: ignore[union-attr,operator]
     return tuple(f"{name}." for name in ([named] if isinstance(named, str) else named or ()))
@@ -306,11 +261,6 @@ def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
 def _some(keys: list[str]) -> str:
     shown = ", ".join(keys[:_SHOWN_KEYS])
     return shown if len(keys) <= _SHOWN_KEYS else f"{shown} and {len(keys) - _SHOWN_KEYS} more"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]
 
 
 def grouped_parameters(backbone: nn.Module) -> list[list[str]]:
@@ -357,7 +307,7 @@ def pretrained_weights(name: str) -> PretrainedWeights | None:
     try:
         config = timm.models.get_pretrained_cfg(name)
     except RuntimeError as error:
-        raise ModelError(f"timm has no weights {name!r}: {_first_line(error)}") from error
+        raise ModelError(f"timm has no weights {name!r}: {first_line(error)}") from error
     if config is None or not config.has_weights:
         return None
     full = f"{config.architecture}.{config.tag}" if config.tag else name

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from catsdogs.core.predictions import IntArray
 from catsdogs.models.stages import TOP, Stage
-from catsdogs.transfer.features import Features
 from catsdogs.transfer.growth import GrowthPoint, at_twice, growth
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import (
     SVM_STAGES,
     ScoredProbe,
@@ -113,12 +112,8 @@ def steps(stages: Sequence[Stage]) -> int:
 
 
 def measure(
-    features: Features,
-    labels: IntArray,
-    units: Sequence[str],
+    study: Study,
     *,
-    classes: int,
-    seed: int,
     kernel: Kernel = "rbf",
     own_head: OwnHead | None = None,
     advance: Callable[[int], None] = lambda _: None,
@@ -126,35 +121,31 @@ def measure(
     """Measure what can be measured on frozen features.
 
     Args:
-        features: Of N pictures at every stage.
-        labels: Classes (N,) in [0, classes).
-        units: Length N; equal names never face each other across a fold.
-        classes: C.
-        seed: Of folds and subsets.
+        study: Labelled features of every stage.
         kernel: Of the SVMs.
         own_head: Weight (K, D) and bias (K,) of the pretrained classifier, where there is one.
-        advance: Called with 1 after each piece of work, at most ``steps(features.stages)`` of them.
+        advance: Called with 1 after each piece of work, at most ``steps(study.stages)`` of them.
     """
     linear, evidences = [], []
-    for stage in features.stages:
-        place: tuple[str, ...] = (stage.name,)
-        linear.append(score_linear(features, labels, units, classes=classes, seed=seed, stages=place))
-        evidences.append(log_evidence(features.of(place), labels, classes))
+    for stage in study.stages:
+        rows = study.features.of([stage.name])
+        linear.append(score_linear(study, (stage.name,)))
+        evidences.append(log_evidence(rows, study.labels, study.classes))
         advance(1)
     svm = []
     for place in svm_stages(linear):
-        one = score_svm(features, labels, units, classes=classes, seed=seed, stages=place, kernel=kernel)
-        svm.append(one)
+        svm.append(score_svm(study, place, kernel))
         advance(1)
     winner = best(linear)
-    points = growth(features.of(winner.stages), labels, units, strength=winner.probe.strength, seed=seed)
+    rows = study.features.of(winner.stages)
+    points = growth(rows, study.labels, study.units, strength=winner.probe.strength, seed=study.seed)
     advance(1)
     return Evidence(
-        class_pictures=tuple(int(count) for count in np.bincount(labels, minlength=classes)),
-        stages=features.stages,
+        class_pictures=tuple(int(count) for count in np.bincount(study.labels, minlength=study.classes)),
+        stages=study.stages,
         linear=tuple(linear),
         svm=tuple(svm),
         log_evidence=tuple(evidences),
-        own=own_view(features.of((TOP,)), *own_head) if own_head else None,
+        own=own_view(study.features.of((TOP,)), *own_head) if own_head else None,
         growth=points,
     )

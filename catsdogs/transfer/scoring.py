@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from catsdogs.core.predictions import FloatArray, IntArray
+from catsdogs.core.predictions import FloatArray
 from catsdogs.core.temperature import log_losses
 from catsdogs.models.stages import TOP
-from catsdogs.transfer.features import Features
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
 from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe
 
@@ -70,33 +70,19 @@ def standard_error(values: FloatArray) -> float | None:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def score_linear(
-    features: Features,
-    labels: IntArray,
-    units: Sequence[str],
-    *,
-    classes: int,
-    seed: int,
-    stages: Sequence[str],
-) -> ScoredProbe:
+def score_linear(study: Study, stages: Sequence[str]) -> ScoredProbe:
     """Fit and score a linear probe on the features of these stages."""
-    linear = fit_linear_probe(features.of(stages), labels, classes=classes, units=units, seed=seed)
+    linear = fit_linear_probe(
+        study.features.of(stages), study.labels, classes=study.classes, units=study.units, seed=study.seed
+    )
     return _scored("linear", stages, linear, linear.held_out_logits / linear.temperature)
 
 
-def score_svm(
-    features: Features,
-    labels: IntArray,
-    units: Sequence[str],
-    *,
-    classes: int,
-    seed: int,
-    stages: Sequence[str],
-    kernel: Kernel = "rbf",
-) -> ScoredProbe:
+def score_svm(study: Study, stages: Sequence[str], kernel: Kernel = "rbf") -> ScoredProbe:
     """Fit and score an SVM on the features of these stages."""
+    rows = study.features.of(stages)
     svm = fit_kernel_probe(
-        features.of(stages), labels, classes=classes, units=units, seed=seed, kernel=kernel
+        rows, study.labels, classes=study.classes, units=study.units, seed=study.seed, kernel=kernel
     )
     return _scored("svm", stages, svm, svm.held_out_logits)
 

@@ -58,11 +58,6 @@ class FreezePlan:
         """The first epoch of each phase."""
         return tuple(accumulate((phase.epochs for phase in self.phases[:-1]), initial=0))
 
-    @property
-    def ever_training(self) -> tuple[int, ...]:
-        """The groups that train in some phase."""
-        return tuple(sorted({group for phase in self.phases for group in phase.groups}))
-
     def phase_at(self, epoch: int) -> Phase:
         """Return the phase of an epoch, from 0; epochs beyond the end belong to the last."""
         return self.phases[max(i for i, start in enumerate(self.starts) if start <= max(0, epoch))]

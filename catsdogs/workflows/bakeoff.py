@@ -17,14 +17,15 @@ from catsdogs.data.splits import write_split
 from catsdogs.models.modelfile import save_model
 from catsdogs.models.stages import TOP
 from catsdogs.reporting.console import progress, say
-from catsdogs.transfer.scoring import ScoredProbe
+from catsdogs.transfer.labelled import Study
+from catsdogs.transfer.scoring import ScoredProbe, score_linear, score_svm
 from catsdogs.transfer.strategies import Strategy
 from catsdogs.transfer.svm import Kernel
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.start import assemble, linear_probe, phases_for, svm_probe
-from catsdogs.workflows.study import Base, Study
+from catsdogs.workflows.start import assemble, phases_for
+from catsdogs.workflows.study import Base
 
 _PARTS = 4
 _EPOCH_SHARE = 0.5
@@ -115,8 +116,8 @@ def _parts(study: Study) -> tuple[Study, Study] | None:
 def _again(study: Study, probe: ScoredProbe, kernel: Kernel) -> ScoredProbe:
     """Fit a probe of the same kind on other pictures."""
     if probe.kind == "svm":
-        return svm_probe(study, probe.stages, kernel)
-    return linear_probe(study, probe.stages)
+        return score_svm(study, probe.stages, kernel)
+    return score_linear(study, probe.stages)
 
 
 def _probe_logits(probe: ScoredProbe, study: Study) -> FloatArray:
@@ -144,7 +145,7 @@ def _train(
     transfer = replace(settings.transfer, epochs=epochs, strategy=strategy.name)
     short = replace(settings, transfer=transfer, trainer=_on_one_device(settings.trainer))
     smaller = replace(base, training_pictures=len(learned.labels))
-    start = assemble(strategy, smaller, linear_probe(learned, (TOP,)), short)
+    start = assemble(strategy, smaller, score_linear(learned, (TOP,)), short)
     if not run.plan.exists():
         records = _in_split(learned, "train") + _in_split(held_out, "test")
         write_split(run.split, records)

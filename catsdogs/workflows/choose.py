@@ -14,6 +14,7 @@ from catsdogs.reporting.evidencefigures import draw_evidence
 from catsdogs.reporting.figures import save_figure
 from catsdogs.transfer.evidence import Evidence, measure, steps
 from catsdogs.transfer.growth import at_twice
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.matrix import (
     Cell,
     best_frozen,
@@ -22,14 +23,14 @@ from catsdogs.transfer.matrix import (
     strategy_of,
     surety,
 )
-from catsdogs.transfer.scoring import ScoredProbe
+from catsdogs.transfer.scoring import ScoredProbe, score_linear
 from catsdogs.transfer.strategies import Strategy, find_strategy
 from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.bakeoff import BakeOff, bake_off
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.start import Start, assemble, linear_probe, probe_for
-from catsdogs.workflows.study import Base, Study
+from catsdogs.workflows.start import Start, assemble, probe_for
+from catsdogs.workflows.study import Base
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def choose(base: Base, study: Study, settings: TrainSettings, run: RunFolder) ->
     say(verdict.sentence(considered.cell))
     strategy = find_strategy(verdict.strategy)
     if strategy.trains_backbone:
-        learned, probe = training, linear_probe(training, (TOP,))
+        learned, probe = training, score_linear(training, (TOP,))
     else:
         learned, probe = _head_pictures(study, strategy, settings), considered.probe
     written |= {"probe": probe.to_dict(), "fitted_on": _splits(learned)}
@@ -160,11 +161,7 @@ def _evidence(base: Base, study: Study, settings: TrainSettings) -> Evidence:
     """Measure the pictures of a study with a progress bar."""
     with progress("measuring", steps(study.stages)) as advance:
         return measure(
-            study.features,
-            study.labels,
-            study.units,
-            classes=study.classes,
-            seed=study.seed,
+            study,
             kernel=settings.transfer.svm_kernel,
             own_head=pretrained_classifier(base.name, settings.model.weights, base.backbone),
             advance=advance,

@@ -24,12 +24,13 @@ from catsdogs.data.splits import split_records, straddling, write_split
 from catsdogs.models.backbones import RANDOM, timm_version
 from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.console import progress, say, table
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
 from catsdogs.workflows.start import assemble
-from catsdogs.workflows.study import Base, Study, open_base, study, write_features
+from catsdogs.workflows.study import Base, open_base, study, write_features
 from catsdogs.workflows.workers import decoding_workers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,11 +18,11 @@ from catsdogs.models.stages import TOP, check_stages
 from catsdogs.reporting.console import progress
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.trial import TrainingSpeed, fastest_training
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import ScoredProbe, best, score_linear, score_svm, svm_stages
 from catsdogs.transfer.strategies import FreezePlan, Strategy, freeze_plan
-from catsdogs.transfer.svm import Kernel
 from catsdogs.workflows.settings import FIND, TrainSettings, TransferSettings
-from catsdogs.workflows.study import Base, Study
+from catsdogs.workflows.study import Base
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,13 @@ def probe_for(strategy: Strategy, study: Study, transfer: TransferSettings) -> S
         ModelError: The stages asked for are not those of this backbone.
     """
     if not strategy.best_stage:
-        return linear_probe(study, (TOP,))
+        return score_linear(study, (TOP,))
     named = [name.strip() for name in (transfer.stages or "").split(",") if name.strip()]
     wanted = check_stages(named, study.stages) if named else ()
     if strategy.head == "svm":
         places = [wanted] if wanted else svm_stages(linear_probes(study))
-        return best([svm_probe(study, place, transfer.svm_kernel) for place in places])
-    return linear_probe(study, wanted) if wanted else best(linear_probes(study))
+        return best([score_svm(study, place, transfer.svm_kernel) for place in places])
+    return score_linear(study, wanted) if wanted else best(linear_probes(study))
 
 
 def linear_probes(study: Study) -> list[ScoredProbe]:
@@ -56,34 +55,9 @@ def linear_probes(study: Study) -> list[ScoredProbe]:
     found = []
     with progress("probing stages", len(study.stages)) as advance:
         for stage in study.stages:
-            found.append(linear_probe(study, (stage.name,)))
+            found.append(score_linear(study, (stage.name,)))
             advance(1)
     return found
-
-
-def linear_probe(study: Study, stages: Sequence[str]) -> ScoredProbe:
-    """Fit a linear probe on these stages."""
-    return score_linear(
-        study.features,
-        study.labels,
-        study.units,
-        classes=study.classes,
-        seed=study.seed,
-        stages=stages,
-    )
-
-
-def svm_probe(study: Study, stages: Sequence[str], kernel: Kernel) -> ScoredProbe:
-    """Fit an SVM on these stages."""
-    return score_svm(
-        study.features,
-        study.labels,
-        study.units,
-        classes=study.classes,
-        seed=study.seed,
-        stages=stages,
-        kernel=kernel,
-    )
 
 
 def assemble(

@@ -1,20 +1,18 @@
-"""Study: a backbone and what it says about the pictures to learn from, at every stage, measured once."""
+"""A backbone, and what it says about the pictures to learn from at every stage, measured once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.files import replacing
-from catsdogs.core.predictions import IntArray
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.splits import unit_names
@@ -22,11 +20,12 @@ from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.stages import Stage, find_stages
+from catsdogs.models.stages import find_stages
 from catsdogs.models.trial import fastest_execution
 from catsdogs.reporting.console import progress
 from catsdogs.transfer.cache import FeatureCache
-from catsdogs.transfer.features import Features, extract_features, feature_space
+from catsdogs.transfer.features import extract_features, feature_space
+from catsdogs.transfer.labelled import Study
 from catsdogs.workflows.settings import TrainSettings
 
 
@@ -49,44 +48,6 @@ class Base:
     execution: Execution
     class_names: tuple[str, ...]
     training_pictures: int
-
-
-@dataclass(frozen=True)
-class Study:
-    """What frozen features tell about N readable pictures.
-
-    Attributes:
-        classes: C.
-        features: Of the N pictures, at every stage.
-        labels: Classes (N,) in [0, C).
-        units: Length N; equal names belong on one side of every fold.
-        seed: Of the folds.
-    """
-
-    classes: int
-    features: Features
-    labels: IntArray
-    units: tuple[str, ...]
-    seed: int
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """From the input to the top."""
-        return self.features.stages
-
-    def of_split(self, *splits: str) -> Study:
-        """Return the study of the pictures of these splits alone."""
-        chosen = [i for i, record in enumerate(self.features.records) if record.split in splits]
-        return self.take(np.asarray(chosen, dtype=np.int64))
-
-    def take(self, positions: npt.NDArray[np.int64]) -> Study:
-        """Return the study of some of the pictures."""
-        return replace(
-            self,
-            features=self.features.take(positions),
-            labels=self.labels[positions],
-            units=tuple(self.units[i] for i in positions),
-        )
 
 
 def open_base(

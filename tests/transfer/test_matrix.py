@@ -7,6 +7,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.models.stages import Stage
 from catsdogs.transfer.evidence import loss_gap, measure, steps
 from catsdogs.transfer.features import Features
+from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.matrix import (
     best_frozen,
     candidate_with_gradients,
@@ -40,7 +41,7 @@ def made(n=200, *, informative, strength=2.0, curved=False, seed=0):
 def evidence_of(n=200, **options):
     features, labels = made(n, **options)
     units = [record.id for record in features.records]
-    return measure(features, labels, units, classes=2, seed=0)
+    return measure(Study(2, features, labels, tuple(units), 0))
 
 
 @pytest.mark.parametrize(("informative", "strategy"), [("top", "linear_probe"), ("2", "stage_probe")])
@@ -83,7 +84,7 @@ def test_gradients_are_tried_where_there_are_pictures_for_them():
 def test_too_few_pictures_for_folds_give_a_linear_probe():
     features, _ = made(4, informative="top")
     labels = np.array([0, 0, 0, 1])
-    evidence = measure(features, labels, ["a", "b", "c", "d"], classes=2, seed=0)
+    evidence = measure(Study(2, features, labels, tuple("abcd"), 0))
     probe, _ = best_frozen(evidence, BORDERS)
     assert strategy_of(probe) == "linear_probe"
     cell = locate(evidence, 4, BORDERS)
@@ -98,7 +99,7 @@ def test_evidence_in_plain_values():
     features, labels = made(60, informative="2")
     units = [record.id for record in features.records]
     head = np.random.default_rng(0).normal(size=(20, 16)), np.zeros(20)
-    evidence = measure(features, labels, units, classes=2, seed=0, own_head=head, advance=calls.append)
+    evidence = measure(Study(2, features, labels, tuple(units), 0), own_head=head, advance=calls.append)
     assert 0 < len(calls) <= steps(STAGES)
     written = evidence.to_dict()
     assert written["class_pictures"] == [30, 30]

@@ -46,7 +46,6 @@ class TestFreezePlan:
     def test_counts_its_epochs(self):
         assert self.PLAN.epochs == 6
         assert self.PLAN.starts == (0, 2, 3)
-        assert self.PLAN.ever_training == (2, 3)
 
     def test_phase_of_every_epoch_and_beyond(self):
         found = [self.PLAN.phases.index(self.PLAN.phase_at(epoch)) for epoch in range(-1, 8)]
