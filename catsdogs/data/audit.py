@@ -100,10 +100,6 @@ class AuditReport:
         """Id -> key, for every picture with a duplicate; equal keys belong in one split."""
         return {member: group[0] for group in self.duplicate_groups for member in group}
 
-    def duplicate_group(self, id: str) -> str:
-        """Return a key that a picture shares with its duplicates and with no other picture."""
-        return self.ties.get(id, id)
-
     def readable(self, records: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
         """Return the records that can be read."""
         return tuple(record for record in records if record.id not in self.unreadable)

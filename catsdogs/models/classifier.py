@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.stages import TOP, stage_features
+
+# What layers call the statistics that they gather while training: BatchNorm, EvoNorm-B and their kin.
+_STATISTICS = frozenset({"running_mean", "running_var"})
 
 
 class ImageClassifier(nn.Module):
@@ -21,8 +23,9 @@ class ImageClassifier(nn.Module):
 
     Attributes:
         stages: Where the head's features come from, by the names of ``models.stages``.
-        frozen_statistics: Keep the means and variances of the backbone's BatchNorm layers as they are, and
-            use them, in training too: their scales and shifts still learn. Set it before ``train()``.
+        frozen_statistics: Keep the means and variances that the backbone's layers (BatchNorm) have gathered
+            as they are, and use them, in training too: scales and shifts still learn. Set it before
+            ``train()``.
     """
 
     head: nn.Sequential
@@ -64,8 +67,8 @@ class ImageClassifier(nn.Module):
             module.training = False
         if self.frozen_statistics:
             for module in self.backbone.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+                if _STATISTICS & {name for name, _ in module.named_buffers(recurse=False)}:
+                    module.training = False
         return self
 
     def set_channels_last(self, channels_last: bool) -> None:

@@ -53,8 +53,8 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a small table."""
-    drawn = Table(title=_cell(title), title_justify="left", show_header=any(header))
+    """Print a small table, under its title where there is one."""
+    drawn = Table(title=_cell(title) if title else None, title_justify="left", show_header=any(header))
     for name in header:
         drawn.add_column(_cell(name))
     for row in rows:

@@ -88,6 +88,11 @@ def _draw_stages(axes: Axes, evidence: Mapping[str, Any]) -> None:
     _points(axes, range(len(stages)), stages, _LINEAR, "linear probe")
     svm = [one for one in evidence["svm"] if len(one["stages"]) == 1 and one["stages"][0] in names]
     _points(axes, [names.index(one["stages"][0]) for one in svm], svm, _SVM, "SVM")
+    for one in evidence["svm"]:
+        if len(one["stages"]) > 1 and one["log_loss"] is not None:
+            axes.axhline(
+                one["log_loss"], color=_SVM, linestyle="--", label=f"SVM on {' + '.join(one['stages'])}"
+            )
     axes.axhline(evidence["chance_log_loss"], color="0.5", linestyle=":", label="chance")
     labels = [
         one["stage"] if one["stage"] == "top" else f"{one['stage']}\nstride {one['stride']}" for one in stages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -35,18 +35,36 @@ CANDIDATES = {
 
 
 def fastest_training(
-    classifier: ImageClassifier, spec: PreprocessSpec, backbone: str, *, batch_size: int, device: str
+    classifier: ImageClassifier,
+    spec: PreprocessSpec,
+    backbone: str,
+    *,
+    trainable: Collection[str],
+    batch_size: int,
+    device: str,
 ) -> TrainingSpeed:
-    """Time a few steps of each candidate; the classifier and the random state are left as they were."""
+    """Time a few steps of each candidate; the classifier and the random state are left as they were.
+
+    Args:
+        classifier: What will train.
+        spec: How large its pictures are.
+        backbone: Its name, by which the result is remembered.
+        trainable: Names of the backbone's parameters that train beside the head.
+        batch_size: Of a process.
+        device: ``cpu`` or ``cuda``.
+    """
     names = [name for name in CANDIDATES if "bf16" not in name or has_bf16(device)]
     pixels = torch.zeros(batch_size, spec.height_px, spec.width_px, 3, dtype=torch.uint8, device=device)
     labels = torch.zeros(batch_size, dtype=torch.long, device=device)
 
     def work(name: str) -> Callable[[], object]:
         speed = CANDIDATES[name]
-        network = copy.deepcopy(classifier).to(device).train()
+        network = copy.deepcopy(classifier).to(device)
+        network.set_trainable(trainable)
+        network.train()
         network.set_channels_last(speed.channels_last)
-        optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+        training = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(training, fused=True)
 
         def step() -> None:
             with torch.autocast(device, torch.bfloat16, enabled=speed.precision == "bf16-mixed"):
@@ -59,6 +77,9 @@ def fastest_training(
         return step
 
     statistics = "frozen statistics" if classifier.frozen_statistics else "own statistics"
-    key = f"train {backbone} {spec.height_px}x{spec.width_px} batch {batch_size} {statistics} {device}"
+    key = (
+        f"train {len(trainable)} tensors of {backbone} {spec.height_px}x{spec.width_px} "
+        f"batch {batch_size} {statistics} {device}"
+    )
     with torch.random.fork_rng():
         return CANDIDATES[choose(key, names, work)]

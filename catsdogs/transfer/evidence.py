@@ -12,13 +12,12 @@ from catsdogs.models.stages import TOP, Stage
 from catsdogs.transfer.growth import GrowthPoint, at_twice, growth
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import (
-    SVM_STAGES,
     ScoredProbe,
     best,
+    joint_stages,
     score_linear,
     score_svm,
     standard_error,
-    svm_stages,
 )
 from catsdogs.transfer.svm import Kernel
 from catsdogs.transfer.transferability import OwnView, log_evidence, own_view
@@ -34,7 +33,7 @@ class Evidence:
         class_pictures: Pictures of each class, in the order of the classes.
         stages: Of the backbone, from the input to the top.
         linear: A linear probe on each stage, in their order.
-        svm: SVMs on the stages where they may pay.
+        svm: SVMs on the best stages together, and then on the best one.
         log_evidence: LogME of each stage, in their order.
         own: How the backbone's own classifier sees the pictures; None where the weights have none.
         growth: Quality of the best linear probe against the number of pictures.
@@ -59,14 +58,14 @@ class Evidence:
         return self.linear[-1]
 
     @property
-    def top_svm(self) -> ScoredProbe | None:
-        """The SVM on the top stage."""
-        return next((one for one in self.svm if one.stages == (TOP,)), None)
-
-    @property
     def best_linear(self) -> ScoredProbe:
         """The linear probe with the lowest cross-validated log loss."""
         return best(self.linear)
+
+    @property
+    def safest(self) -> ScoredProbe:
+        """What luck in a few folds cannot spoil: the SVM on several stages, or else the top's probe."""
+        return self.svm[0] if self.svm and len(self.svm[0].losses) else self.top
 
     @property
     def best_frozen(self) -> ScoredProbe:
@@ -108,7 +107,7 @@ def loss_gap(one: ScoredProbe, other: ScoredProbe) -> dict[str, float | None]:
 
 def steps(stages: Sequence[Stage]) -> int:
     """Return how often ``measure`` will report progress."""
-    return len(stages) + min(SVM_STAGES + 1, len(stages)) + 1
+    return len(stages) + 3
 
 
 def measure(
@@ -132,11 +131,10 @@ def measure(
         linear.append(score_linear(study, (stage.name,)))
         evidences.append(log_evidence(rows, study.labels, study.classes))
         advance(1)
-    svm = []
-    for place in svm_stages(linear):
+    winner, svm = best(linear), []
+    for place in dict.fromkeys((joint_stages(linear), winner.stages)):
         svm.append(score_svm(study, place, kernel))
         advance(1)
-    winner = best(linear)
     rows = study.features.of(winner.stages)
     points = growth(rows, study.labels, study.units, strength=winner.probe.strength, seed=study.seed)
     advance(1)

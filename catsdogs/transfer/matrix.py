@@ -64,14 +64,11 @@ def locate(evidence: Evidence, training_pictures: int, thresholds: Thresholds) -
 def best_frozen(evidence: Evidence, thresholds: Thresholds) -> tuple[ScoredProbe, ScoredProbe | None]:
     """Return the probe to take while the backbone is frozen, and the runner-up of another strategy.
 
-    A probe on the top is taken unless another beats it by more than its paired uncertainty; which one, and
-    by how much, depends on the number of pictures (see ``Thresholds``).
+    The safest is taken unless another beats it by more than its paired uncertainty allows on so many
+    pictures (see ``Thresholds``).
     """
-    few = evidence.pictures < thresholds.few and len(evidence.top.losses) > 0
-    safe = evidence.top_svm if few and evidence.top_svm is not None else evidence.top
-    errors = thresholds.clearly + thresholds.caution / evidence.pictures
-    best = evidence.best_frozen
-    if best is not safe and not _clearly_better(best, safe, errors):
+    best, safe = evidence.best_frozen, evidence.safest
+    if best is not safe and not _clearly_better(best, safe, thresholds.caution / evidence.pictures):
         best = safe
     others = [one for one in (*evidence.svm, *evidence.linear) if strategy_of(one) != strategy_of(best)]
     runner_up = min(others, key=lambda one: one.log_loss, default=None)

@@ -16,8 +16,9 @@ from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
 from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe
 
 Probe = LinearProbe | KernelProbe
-# An SVM is fitted on the top and on the stages where a linear classifier does best: the two agree on where.
-SVM_STAGES = 2
+# Where a linear classifier does well an SVM does too: on how many of the best stages one is tried.
+_SVM_STAGES = 2
+_JOINT_STAGES = 3
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,20 @@ def best(scored: Sequence[ScoredProbe]) -> ScoredProbe:
 
 
 def svm_stages(linear: Sequence[ScoredProbe]) -> list[tuple[str, ...]]:
-    """Return the stages on which an SVM is worth its time, given the linear probes of all stages."""
+    """Return the stages on which an SVM alone is worth its time: the top, and where linear probes do best."""
     if not any(len(one.losses) for one in linear):
         return [(TOP,)]
-    ranked = [one.stages for one in sorted(linear, key=lambda one: one.log_loss)[:SVM_STAGES]]
+    ranked = [one.stages for one in _ranked(linear)[:_SVM_STAGES]]
     return ranked if (TOP,) in ranked else [*ranked, (TOP,)]
+
+
+def joint_stages(linear: Sequence[ScoredProbe]) -> tuple[str, ...]:
+    """Return the stages with the best linear probes, in the order of the network, to be taken together."""
+    if not any(len(one.losses) for one in linear):
+        return (TOP,)
+    chosen = {one.stages for one in _ranked(linear)[:_JOINT_STAGES]}
+    return tuple(stage for one in linear for stage in one.stages if one.stages in chosen)
+
+
+def _ranked(scored: Sequence[ScoredProbe]) -> list[ScoredProbe]:
+    return sorted(scored, key=lambda one: one.log_loss)

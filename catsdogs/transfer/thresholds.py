@@ -14,18 +14,14 @@ class Thresholds:
         plenty: Training pictures from which gradient epochs can beat a frozen backbone.
         similar: Share of the labels' uncertainty that a linear probe on the top removes, from which the task
             counts as similar to what the backbone was trained for.
-        few: Pictures below which the SVM on the top is what other probes must beat: it stays calibrated where
-            logistic regression does not. From here on it is the linear probe on the top, the cheapest.
-        clearly: Paired standard errors by which they must beat it.
-        caution: Divided by the number of pictures, standard errors more: of many candidates the luckiest
-            looks best, and on twenty pictures luck is all there is.
+        caution: Divided by the number of pictures, the paired standard errors by which a probe must beat the
+            safest one, an SVM on the best stages together: of many candidates the luckiest looks best, and
+            on twenty pictures luck is all there is.
         head_start: Factor on the held-out log loss of a candidate that was trained with gradients in a
             bake-off: it had fewer pictures and epochs than it will have.
     """
 
     plenty: int = 1000
     similar: float = 0.6
-    few: int = 200
-    clearly: float = 0.25
     caution: float = 40.0
     head_start: float = 1.0

@@ -68,7 +68,12 @@ def _automatic() -> list[tuple[str, str]]:
     classifier = ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), spec)
     execution = fastest_execution(classifier, spec, model.backbone)
     speed = fastest_training(
-        classifier, spec, model.backbone, batch_size=transfer.batch_size, device=execution.device
+        classifier,
+        spec,
+        model.backbone,
+        trainable=[name for name, _ in backbone.named_parameters()],
+        batch_size=transfer.batch_size,
+        device=execution.device,
     )
     layout = "channels last" if speed.channels_last else "plane by plane"
     return [

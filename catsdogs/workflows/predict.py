@@ -111,5 +111,6 @@ def _summarise(predictions: Predictions, output: Path, submission: Path | None) 
     called = predictions.predicted[readable]
     rows = [(name, f"{int((called == index).sum()):,}") for index, name in enumerate(predictions.class_names)]
     rows += [(f"unreadable: {reason}", f"{count:,}") for reason, count in reasons(predictions).most_common()]
-    table(f"{len(predictions):,} files, {int(readable.sum()):,} classified", ("", ""), rows)
+    say(f"{len(predictions):,} files, {int(readable.sum()):,} classified")
+    table("", ("", ""), rows)
     say(f"written: {output}" + (f", {submission}" if submission else ""))

@@ -12,6 +12,7 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.transfer.thresholds import Thresholds
 
 FIND = "find"
+_OTHER_WEIGHTS = frozenset({"64", "64-true", "16-true", "bf16-true"})
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,16 @@ class TrainSettings:
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes.
+        """Refuse a seed that no generator takes, and weights in another type than the model file's.
 
         Raises:
-            ConfigError: It is negative or too large.
+            ConfigError: One of them was asked for.
         """
         if not 0 <= self.seed < 2**32:
             raise ConfigError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}")
+        precision = str(self.trainer.get("precision"))
+        if precision in _OTHER_WEIGHTS:
+            raise ConfigError(
+                f"--trainer.precision {precision} would train weights that are not float32, "
+                "as the model file holds them; take 32-true, bf16-mixed or 16-mixed"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import ModelCard, cut_backbone
 from catsdogs.models.stages import TOP, check_stages
 from catsdogs.reporting.console import progress
+from catsdogs.training.optimizers import training_parameters
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.trial import TrainingSpeed, fastest_training
 from catsdogs.transfer.labelled import Study
@@ -126,7 +128,8 @@ def _training_plan(
     classifier.frozen_statistics = strategy.frozen_statistics if asked is None else asked
     speed = TrainingSpeed("32-true", channels_last=True)
     if timed:
-        speed = _training_speed(strategy, settings, classifier, card, base)
+        trainable = training_parameters(classifier, groups, phases, phases.epochs - 1)
+        speed = _training_speed(strategy, settings, classifier, card, base, trainable)
     return {
         "frozen_statistics": classifier.frozen_statistics,
         "recipe": recipe_for(strategy, phases, settings).to_dict(),
@@ -173,7 +176,12 @@ def _rate(transfer: TransferSettings, strategy: Strategy) -> float:
 
 
 def _training_speed(
-    strategy: Strategy, settings: TrainSettings, classifier: ImageClassifier, card: ModelCard, base: Base
+    strategy: Strategy,
+    settings: TrainSettings,
+    classifier: ImageClassifier,
+    card: ModelCard,
+    base: Base,
+    trainable: Collection[str],
 ) -> TrainingSpeed:
     wanted = settings.trainer.get("precision")
     if wanted is None and (settings.trainer.get("deterministic") or not strategy.trains_backbone):
@@ -184,6 +192,7 @@ def _training_speed(
         classifier,
         card.preprocess,
         card.backbone,
+        trainable=trainable,
         batch_size=settings.transfer.batch_size,
         device=base.execution.device,
     )

@@ -63,9 +63,9 @@ def test_what_a_folder_holds(folder):
 
 def test_duplicates_are_tied_for_the_splits(folder):
     report = audit(records_of(folder), workers=0)
-    assert report.duplicate_group("cat/1.png") == report.duplicate_group("cat/1 again.bmp")
-    assert report.duplicate_group("cat/2.png") == report.duplicate_group("dog/cat.jpg")
-    assert report.duplicate_group("cat/3.png") == "cat/3.png"
+    assert report.ties["cat/1.png"] == report.ties["cat/1 again.bmp"]
+    assert report.ties["cat/2.png"] == report.ties["dog/cat.jpg"]
+    assert report.ties["cat/1.png"] != report.ties["cat/2.png"]
     assert set(report.ties) == {"cat/1.png", "cat/1 again.bmp", "cat/2.png", "dog/cat.jpg"}
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from timm.layers import EvoNorm2dB0
 from torchvision.transforms import v2
 
 from catsdogs.core.preprocess import PreprocessSpec
@@ -79,6 +80,20 @@ class TestFrozenStatistics:
         torch.testing.assert_close(classifier.train()(pixels), expected)
         for name, value in classifier.backbone.named_buffers():
             assert torch.equal(value, before[name]), name
+
+    def test_layers_that_are_not_batch_norm_keep_theirs_too(self) -> None:
+        norm = EvoNorm2dB0(3)
+        head = build_head(3, 2, HeadSpec())
+        network = torch.nn.Sequential(norm, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        classifier = ImageClassifier(network, head, SPEC)
+        classifier.frozen_statistics = True
+        before = norm.running_var.clone()
+        network(torch.randn(4, 3, 8, 8))
+        assert not torch.equal(norm.running_var, before)
+        before = norm.running_var.clone()
+        classifier.train()
+        network(torch.randn(4, 3, 8, 8))
+        assert torch.equal(norm.running_var, before)
 
     def test_without_it_they_move(self, classifier, pixels) -> None:
         before = {name: value.clone() for name, value in classifier.backbone.named_buffers()}

@@ -1,31 +1,16 @@
 """Layer groups of many families."""
 
 import pytest
-import timm
 import torch
+from families import FAMILIES, small_backbone
 from torch import nn
 
-from catsdogs.models.backbones import create_backbone
 from catsdogs.models.layergroups import layer_groups, trainable_parameters
 
-NAMES = [
-    "test_resnet",
-    "test_byobnet",
-    "test_efficientnet",
-    "test_convnext",
-    "test_vit",
-    "test_nfnet",
-    "test_coatnet",
-    "test_maxvit",
-]
-SWIN = {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 4, 4)}
 
-
-@pytest.fixture(scope="module", params=[*NAMES, "swin"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def backbone(request):
-    if request.param == "swin":
-        return timm.create_model("swin_tiny_patch4_window7_224", num_classes=0, **SWIN)
-    return create_backbone(request.param, input_size=64)[0]
+    return small_backbone(request.param)
 
 
 def test_every_parameter_is_in_exactly_one_group(backbone):

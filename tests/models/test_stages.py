@@ -3,8 +3,8 @@
 import copy
 
 import pytest
-import timm
 import torch
+from families import FAMILIES, NAMES, small_backbone
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
@@ -15,25 +15,12 @@ from catsdogs.models.modelfile import ModelCard, cut_backbone, load_model, save_
 from catsdogs.models.stages import TOP, Stage, check_stages, drop_unused_layers, find_stages, stage_features
 
 SPEC = PreprocessSpec(64, 64)
-NAMES = [
-    "test_resnet",
-    "test_byobnet",
-    "test_efficientnet",
-    "test_convnext",
-    "test_vit",
-    "test_nfnet",
-    "test_coatnet",
-    "test_maxvit",
-]
-SWIN = {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 4, 4)}
 
 
-@pytest.fixture(scope="module", params=[*NAMES, "swin"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def backbone(request):
     torch.manual_seed(0)
-    if request.param == "swin":
-        return timm.create_model("swin_tiny_patch4_window7_224", num_classes=0, **SWIN).eval()
-    return create_backbone(request.param, input_size=64)[0].eval()
+    return small_backbone(request.param).eval()
 
 
 @pytest.fixture(scope="module")

@@ -328,6 +328,8 @@ class TestMistakes:
             (["--data.limit_per_class", "0"], "limit_per_class"),
             (["--seed", "-1"], "--seed"),
             (["--trainer.devces", "2"], "devces"),
+            (["--trainer.precision", "64-true"], "not float32"),
+            (["--trainer.precision", "bf16-true"], "not float32"),
             (["--data.root", "drawn:cat?per_class=5"], "cat"),
         ],
     )
