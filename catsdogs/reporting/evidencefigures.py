@@ -17,8 +17,8 @@ from catsdogs.core.printable import printable
 _RATE_RANGE = 1000
 _LINEAR, _SVM, _HERE = "tab:blue", "tab:orange", "tab:red"
 _CELLS = {
-    (False, True): "little and similar:\nlinear probe",
-    (False, False): "little and different:\nSVM or earlier stage",
+    (False, True): "little and similar:\nfrozen, linear probe or SVM",
+    (False, False): "little and different:\nfrozen, SVM or earlier stages",
     (True, True): "plenty and similar:\nfine-tune, if it wins",
     (True, False): "plenty and different:\nfine-tune many layers,\nif it wins",
 }
@@ -42,7 +42,9 @@ def draw_evidence(considered: Mapping[str, Any]) -> Figure:
     Args:
         considered: ``evidence``, ``cell`` and ``thresholds`` as ``plan.json`` holds them.
     """
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(13, 4))
+    # A constrained layout would take longer than twenty pictures take to learn.
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.15, top=0.92, wspace=0.2)
     by_stage, by_size, matrix = figure.subplots(1, 3)
     _draw_stages(by_stage, considered["evidence"])
     _draw_growth(by_size, considered["evidence"])
