@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import is_dataclass
 from itertools import pairwise
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from typing import NoReturn
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from catsdogs.core.errors import ConfigError
 
-T = TypeVar("T")
 _LONGEST = 400
 _KINDS = {
     "int": "a whole number",
@@ -40,16 +38,6 @@ class OneLineParser(ArgumentParser):
 def command_parser(command: str, description: str) -> OneLineParser:
     """Return the parser of one command; options must be spelled out."""
     return OneLineParser(prog=f"catsdogs {command}", description=description, allow_abbrev=False)
-
-
-def convert(settings: type[T], values: dict[str, Any]) -> T:
-    """Build a settings dataclass, and those inside it, from parsed values."""
-    hints = get_type_hints(settings)
-    parts = {
-        name: convert(hints[name], value) if is_dataclass(hints[name]) else value
-        for name, value in values.items()
-    }
-    return settings(**parts)
 
 
 def config_paths(arguments: Sequence[str]) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.parsing import command_parser, convert
-from catsdogs.workflows.settings import DataSettings, ModelSettings, TrainSettings, TransferSettings
+from catsdogs.cli.parsing import command_parser
+from catsdogs.core.nesting import nested
+from catsdogs.workflows.settings import TrainSettings, sections
 
 
 def run(arguments: list[str]) -> None:
@@ -25,19 +26,14 @@ def run(arguments: list[str]) -> None:
         "--out", type=str | None, default=None, help="Folder for plan.png, plan.json and evidence.png."
     )
     parser.add_argument("--seed", type=int, default=0, help="Of split and folds.")
-    for name, settings in (("data", DataSettings), ("model", ModelSettings), ("transfer", TransferSettings)):
+    for name, settings in sections().items():
         parser.add_class_arguments(settings, name)
     values = parser.parse_args(arguments).as_dict()
     tune_allocator()
     from catsdogs.workflows.plan import plan
 
     plan(
-        TrainSettings(
-            data=convert(DataSettings, values["data"]),
-            model=convert(ModelSettings, values["model"]),
-            transfer=convert(TransferSettings, values["transfer"]),
-            seed=values["seed"],
-        ),
+        nested(TrainSettings, {name: values[name] for name in ("seed", *sections())}),
         pictures=values["pictures"],
         out=Path(values["out"]) if values["out"] else None,
     )

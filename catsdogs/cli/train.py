@@ -9,11 +9,12 @@ from pathlib import Path
 import yaml
 
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.parsing import OneLineParser, command_parser, config_paths, convert
+from catsdogs.cli.parsing import OneLineParser, command_parser, config_paths
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.interrupts import Terminated
+from catsdogs.core.nesting import nested
 from catsdogs.workflows.processes import launched_together, process_rank
-from catsdogs.workflows.settings import DataSettings, ModelSettings, TrainSettings, TransferSettings
+from catsdogs.workflows.settings import TrainSettings, sections
 
 _RUN_VARIABLE = "CATSDOGS_RUN"
 
@@ -54,13 +55,8 @@ def parse(arguments: list[str]) -> tuple[TrainSettings, Path, bool]:
         from catsdogs.training.trainer import changed_options
 
         trainer = changed_options(trainer)
-    settings = TrainSettings(
-        data=convert(DataSettings, values["data"]),
-        model=convert(ModelSettings, values["model"]),
-        transfer=convert(TransferSettings, values["transfer"]),
-        seed=values["seed"],
-        trainer=trainer,
-    )
+    given = {name: values[name] for name in ("seed", *sections())}
+    settings = nested(TrainSettings, given | {"trainer": trainer})
     return settings, _run_folder(parsed.run, settings), False
 
 
@@ -93,7 +89,7 @@ def _parser(*, with_trainer: bool) -> OneLineParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="Of split, folds, order, augmentation and dropout."
     )
-    for name, settings in (("data", DataSettings), ("model", ModelSettings), ("transfer", TransferSettings)):
+    for name, settings in sections().items():
         parser.add_class_arguments(settings, name)
     if with_trainer:
         from catsdogs.training.trainer import add_trainer_arguments

@@ -1,4 +1,4 @@
-"""Parameter groups, and schedules as pure functions from a step to a factor."""
+"""Parameter groups, and the rate of each as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, trainable_parameters
+from catsdogs.training.recipe import Recipe, Schedule
+from catsdogs.training.schedules import schedule_factor
 from catsdogs.transfer.strategies import FreezePlan
 
 HEAD = -1
@@ -32,11 +34,7 @@ def parameter_groups(
     classifier: ImageClassifier,
     groups: Sequence[LayerGroup],
     plan: FreezePlan,
-    *,
-    weight_decay: float,
-    learning_rate: float,
-    head_rate: float,
-    layer_decay: float,
+    recipe: Recipe,
 ) -> list[dict[str, Any]]:
     """Return every tensor that trains in some phase, once: by layer group, with and without weight decay.
 
@@ -52,17 +50,17 @@ def parameter_groups(
     parts = [
         (
             number,
-            learning_rate * layer_decay ** (len(groups) - number),
+            recipe.learning_rate * recipe.layer_decay ** (len(groups) - number),
             [named[name] for name in group.parameters if name in wanted],
         )
         for number, group in enumerate(groups)
     ]
-    parts.append((HEAD, learning_rate * head_rate, list(classifier.head.parameters())))
+    parts.append((HEAD, recipe.learning_rate * recipe.head_rate, list(classifier.head.parameters())))
     return [
         {"params": chosen, "weight_decay": decay, "lr": rate, "layer_group": number}
         for number, rate, parameters in parts
         for decay, chosen in (
-            (weight_decay, [parameter for parameter in parameters if parameter.ndim > 1]),
+            (recipe.solver.weight_decay, [parameter for parameter in parameters if parameter.ndim > 1]),
             (0.0, [parameter for parameter in parameters if parameter.ndim <= 1]),
         )
         if chosen
@@ -70,7 +68,12 @@ def parameter_groups(
 
 
 def rate_factor(
-    plan: FreezePlan, layer_group: int, *, steps_per_epoch: int, warmup: float, most_steps: int | None = None
+    plan: FreezePlan,
+    layer_group: int,
+    *,
+    steps_per_epoch: int,
+    schedule: Schedule,
+    most_steps: int | None = None,
 ) -> Callable[[int], float]:
     """Return the factor on a layer group's learning rate as a function of the step; 0 while it is frozen.
 
@@ -78,7 +81,7 @@ def rate_factor(
         plan: Which groups train when, and where the schedule starts again.
         layer_group: The group's number, or ``HEAD``.
         steps_per_epoch: Of the optimizer.
-        warmup: Share of a cycle's steps in which the rate rises.
+        schedule: Within each cycle.
         most_steps: Where the run ends if that is sooner than the plan.
     """
 
@@ -90,22 +93,6 @@ def rate_factor(
         first, end = plan.cycle_at(epoch)
         total = min(end * steps_per_epoch, most_steps or math.inf) - first * steps_per_epoch
         done = step - first * steps_per_epoch
-        return phase.rate * warmup_cosine(done, total_steps=total, warmup_steps=round(warmup * total))
+        return phase.rate * schedule_factor(schedule, done, total_steps=total)
 
     return factor
-
-
-def warmup_cosine(step: int, *, total_steps: float, warmup_steps: int) -> float:
-    """Return the factor on the learning rate: linear from 0 to 1, then half a cosine down to 0.
-
-    Args:
-        step: From 0; the first step already has a positive rate.
-        total_steps: Of the whole run.
-        warmup_steps: Of the linear part.
-
-    Source: Loshchilov & Hutter 2017, SGDR, equation 5 (one cycle); Goyal et al. 2017, section 2.2 (warm-up).
-    """
-    if step < warmup_steps:
-        return (step + 1) / (warmup_steps + 1)
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

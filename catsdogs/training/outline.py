@@ -41,15 +41,7 @@ def outline(
     head = sum(parameter.numel() for parameter in classifier.head.parameters())
     base_rates = {
         group["layer_group"]: float(group["lr"])
-        for group in parameter_groups(
-            classifier,
-            groups,
-            plan,
-            weight_decay=recipe.weight_decay,
-            learning_rate=recipe.learning_rate,
-            head_rate=recipe.head_rate,
-            layer_decay=recipe.layer_decay,
-        )
+        for group in parameter_groups(classifier, groups, plan, recipe)
     }
     alive = [training_parameters(classifier, groups, plan, epoch) for epoch in plan.starts]
     found = []
@@ -72,7 +64,7 @@ def _layer(
     recipe: Recipe,
     rate: float,
 ) -> LayerOutline:
-    factor = rate_factor(plan, number, steps_per_epoch=_POINTS_PER_EPOCH, warmup=recipe.warmup)
+    factor = rate_factor(plan, number, steps_per_epoch=_POINTS_PER_EPOCH, schedule=recipe.schedule)
     rates = [rate * factor(step) for step in range(plan.epochs * _POINTS_PER_EPOCH)]
     ends = (*plan.starts[1:], plan.epochs)
     peaks = [

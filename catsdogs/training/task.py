@@ -16,13 +16,15 @@ from torchmetrics import MeanMetric
 
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
+from catsdogs.training.losses import training_loss
 from catsdogs.training.optimizers import parameter_groups, rate_factor
 from catsdogs.training.recipe import Recipe
+from catsdogs.training.solvers import build_solver
 from catsdogs.transfer.strategies import FreezePlan
 
 
 class ClassificationTask(pl.LightningModule):
-    """Cross-entropy training of an ``ImageClassifier`` with AdamW, warm-up and cosine.
+    """Training of an ``ImageClassifier`` by a recipe.
 
     It logs ``train_loss``, ``train_accuracy``, ``val_loss`` and ``val_accuracy`` once an epoch, over all
     ranks, each picture counted once.
@@ -70,7 +72,7 @@ class ClassificationTask(pl.LightningModule):
         """Return the loss of one batch."""
         pixels, labels = batch
         logits = self(pixels)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        loss = training_loss(logits, labels, self.recipe.loss)
         self.train_loss.update(loss.detach(), len(labels))
         self.train_accuracy.update((logits.detach().argmax(1) == labels).float())
         self.log_dict(
@@ -92,29 +94,21 @@ class ClassificationTask(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW over the layer groups, and each group's schedule, step by step."""
+        """Return the solver over the layer groups, and each group's schedule, step by step."""
         recipe = self.recipe
-        groups = parameter_groups(
-            self.classifier,
-            self._groups,
-            self._plan,
-            weight_decay=recipe.weight_decay,
-            learning_rate=recipe.learning_rate,
-            head_rate=recipe.head_rate,
-            layer_decay=recipe.layer_decay,
-        )
+        groups = parameter_groups(self.classifier, self._groups, self._plan, recipe)
         factors = [
             self._factor
             or rate_factor(
                 self._plan,
                 group["layer_group"],
                 steps_per_epoch=self._steps_per_epoch(),
-                warmup=recipe.warmup,
+                schedule=recipe.schedule,
                 most_steps=max(0, self.trainer.max_steps) or None,
             )
             for group in groups
         ]
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+        optimizer = build_solver(recipe.solver, groups)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, factors), "interval": "step"}]
 
     def _steps_per_epoch(self) -> int:

@@ -39,7 +39,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         UserError: The run folder or the Trainer's options do not allow it.
     """
     written = run.read_plan()
-    recipe = Recipe(**written["recipe"])
+    recipe = Recipe.from_dict(written["recipe"])
     plan = FreezePlan.from_list(written["freeze_plan"])
     speed = TrainingSpeed(**written["training_speed"])
     classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)

@@ -33,7 +33,7 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
     Raises:
         ConfigError: There are too few pictures for a single batch.
     """
-    recipe = Recipe(**plan["recipe"])
+    recipe = Recipe.from_dict(plan["recipe"])
     classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
     classifier.frozen_statistics = plan["frozen_statistics"]
     classifier.set_channels_last(plan["training_speed"]["channels_last"])

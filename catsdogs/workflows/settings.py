@@ -5,10 +5,11 @@ The signature is the schema and the docstring is the help.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal, get_type_hints
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.training.recipe import Loss, Schedule, Solver
 from catsdogs.transfer.thresholds import Thresholds
 
 FIND = "find"
@@ -82,9 +83,6 @@ class TransferSettings:
         svm_kernel: 'rbf' or 'linear'.
         bake_off: Whether auto may train two candidates for a moment where the evidence does not decide.
         thresholds: Where auto draws the borders of the matrix.
-        weight_decay: Of AdamW; biases and normalisation layers do not decay.
-        warmup: Share of all steps in which the learning rate rises from zero.
-        label_smoothing: Share of probability spread over all classes.
         batch_size: Pictures per training step, over all processes together.
         patience_epochs: Stop after this many epochs without a better validation loss; 0 never stops.
     """
@@ -102,9 +100,6 @@ class TransferSettings:
     svm_kernel: Literal["rbf", "linear"] = "rbf"
     bake_off: bool = True
     thresholds: Thresholds = field(default_factory=Thresholds)
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    label_smoothing: float = 0.0
     batch_size: int = 32
     patience_epochs: int = 5
 
@@ -126,9 +121,6 @@ class TransferSettings:
             ("layer_groups", self.layer_groups >= 1, "1 or more"),
             ("frozen_epochs", self.frozen_epochs >= 0, "0 or more"),
             ("epochs_per_stage", self.epochs_per_stage >= 1, "1 or more"),
-            ("weight_decay", self.weight_decay >= 0, "0 or more"),
-            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
-            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("batch_size", self.batch_size >= 1, "1 or more"),
             ("patience_epochs", self.patience_epochs >= 0, "0 or more"),
         ):
@@ -138,11 +130,14 @@ class TransferSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything that decides what a run computes."""
+    """Everything that decides what a run computes; each dataclass is a section of options."""
 
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
+    solver: Solver = field(default_factory=Solver)
+    schedule: Schedule = field(default_factory=Schedule)
+    loss: Loss = field(default_factory=Loss)
     seed: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
 
@@ -160,3 +155,9 @@ class TrainSettings:
                 f"--trainer.precision {precision} would train weights that are not float32, "
                 "as the model file holds them; take 32-true, bf16-mixed or 16-mixed"
             )
+
+
+def sections() -> dict[str, type]:
+    """Return the dataclasses of ``TrainSettings`` by the names of their sections."""
+    hints = get_type_hints(TrainSettings).items()
+    return {name: kind for name, kind in hints if isinstance(kind, type) and is_dataclass(kind)}

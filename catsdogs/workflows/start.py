@@ -160,12 +160,12 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         learning_rate=_rate(transfer, strategy),
         head_rate=transfer.head_rate,
         layer_decay=transfer.layer_decay,
-        weight_decay=transfer.weight_decay,
-        warmup=transfer.warmup,
-        label_smoothing=transfer.label_smoothing,
         batch_size=transfer.batch_size,
         patience_epochs=transfer.patience_epochs,
         seed=settings.seed,
+        solver=settings.solver,
+        schedule=settings.schedule,
+        loss=settings.loss,
     )
 
 

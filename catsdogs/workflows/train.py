@@ -11,6 +11,7 @@ import yaml
 from catsdogs.core.errors import ConfigError, UserError
 from catsdogs.core.files import write_json
 from catsdogs.core.metricsfile import read_metrics
+from catsdogs.core.nesting import nested
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.layouts import labels_of
@@ -19,12 +20,11 @@ from catsdogs.models.modelfile import load_card, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import draw_curves, save_figure
 from catsdogs.transfer.strategies import AUTO, find_strategy
-from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.evaluate import judge, labelled_records
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.runfolder import RunFolder, open_run
-from catsdogs.workflows.settings import DataSettings, ModelSettings, TrainSettings, TransferSettings
+from catsdogs.workflows.settings import TrainSettings
 
 
 def train(settings: TrainSettings, path: Path) -> None:
@@ -67,16 +67,8 @@ def read_settings(run: RunFolder) -> TrainSettings:
     """
     try:
         values: dict[str, Any] = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-        return TrainSettings(
-            data=DataSettings(**values["data"]),
-            model=ModelSettings(**values["model"]),
-            transfer=TransferSettings(
-                **{**values["transfer"], "thresholds": Thresholds(**values["transfer"]["thresholds"])}
-            ),
-            seed=values["seed"],
-            trainer=values["trainer"],
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        return nested(TrainSettings, values)
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise ConfigError(f"{run.config} is damaged: {' '.join(str(error).split())[:200]}") from error
 
 

@@ -25,7 +25,7 @@ from catsdogs.models.layergroups import layer_groups
 from catsdogs.training.callbacks import LastCheckpoint
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
 from catsdogs.training.optimizers import training_parameters
-from catsdogs.training.recipe import Recipe
+from catsdogs.training.recipe import Recipe, Solver
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import FreezePlan, Strategy, find_strategy, freeze_plan
@@ -104,12 +104,10 @@ def train(
         learning_rate=1e-3,
         head_rate=1.0,
         layer_decay=0.9,
-        weight_decay=0.05,
-        warmup=0.1,
-        label_smoothing=0.0,
         batch_size=BATCH,
         patience_epochs=0,
         seed=0,
+        solver=Solver(weight_decay=0.05),
     )
     pixels, labels = pictures(classifier)
     data = FeatureDataModule((pixels, labels), (pixels[:6], labels[:6]), batch_size=BATCH, seed=0)

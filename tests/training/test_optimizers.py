@@ -1,6 +1,6 @@
-"""Parameter groups and schedules."""
+"""Parameter groups, and the rate of each."""
 
-import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,8 +15,9 @@ from catsdogs.training.optimizers import (
     parameter_groups,
     rate_factor,
     training_parameters,
-    warmup_cosine,
 )
+from catsdogs.training.recipe import Recipe, Schedule, Solver
+from catsdogs.training.schedules import schedule_factor
 from catsdogs.transfer.strategies import FreezePlan, Phase
 
 GROUPS = (
@@ -27,6 +28,18 @@ GROUPS = (
 # The head alone; then the last group; then the last two, with the schedule going on.
 PLAN = FreezePlan((Phase(2, (), rate=10.0), Phase(1, (2,), restart=True), Phase(3, (1, 2))))
 
+RECIPE = Recipe(
+    epochs=PLAN.epochs,
+    learning_rate=1e-3,
+    head_rate=1.0,
+    layer_decay=1.0,
+    batch_size=8,
+    patience_epochs=0,
+    seed=0,
+    solver=Solver(weight_decay=0.1),
+)
+SCHEDULE = Schedule(warmup=0.1)
+
 
 def network():
     backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
@@ -34,8 +47,7 @@ def network():
 
 
 def grouped(classifier, plan=PLAN, **options):
-    rates = {"weight_decay": 0.1, "learning_rate": 1e-3, "head_rate": 1.0, "layer_decay": 1.0}
-    return parameter_groups(classifier, GROUPS, plan, **{**rates, **options})
+    return parameter_groups(classifier, GROUPS, plan, replace(RECIPE, **options))
 
 
 def by_tensor(groups, key):
@@ -77,26 +89,11 @@ def test_each_group_learns_slower_than_the_one_above_it():
     assert rates == pytest.approx({HEAD: 1e-3, 2: 5e-4, 1: 2.5e-4, 0: 1.25e-4})
 
 
-def test_warmup_rises_to_one_and_the_cosine_falls_to_zero():
-    factors = [warmup_cosine(step, total_steps=100, warmup_steps=10) for step in range(101)]
-    assert factors[0] > 0
-    assert factors[:11] == sorted(factors[:11])
-    assert factors[10] == 1
-    assert factors[10:] == sorted(factors[10:], reverse=True)
-    assert factors[55] == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)))
-    assert factors[100] == pytest.approx(0)
-
-
-@pytest.mark.parametrize("steps", [1, 2])
-def test_the_shortest_runs_have_a_positive_first_rate(steps):
-    assert warmup_cosine(0, total_steps=steps, warmup_steps=round(0.1 * steps)) > 0
-
-
 class TestRateFactor:
     STEPS = 10
 
     def factors(self, plan, group, **options):
-        factor = rate_factor(plan, group, **{"steps_per_epoch": self.STEPS, "warmup": 0.1, **options})
+        factor = rate_factor(plan, group, **{"steps_per_epoch": self.STEPS, "schedule": SCHEDULE, **options})
         return [factor(step) for step in range(plan.epochs * self.STEPS)]
 
     @pytest.mark.parametrize("group", [0, 1, 2, HEAD])
@@ -107,12 +104,12 @@ class TestRateFactor:
 
     def test_one_phase_is_warmup_and_cosine(self):
         plan = FreezePlan((Phase(4, (0,)),))
-        expected = [warmup_cosine(step, total_steps=40, warmup_steps=4) for step in range(40)]
+        expected = [schedule_factor(SCHEDULE, step, total_steps=40) for step in range(40)]
         assert self.factors(plan, HEAD) == self.factors(plan, 0) == expected
 
     def test_starts_again_where_a_phase_says_so_and_goes_on_where_none_does(self):
-        first = [10 * warmup_cosine(step, total_steps=20, warmup_steps=2) for step in range(20)]
-        second = [warmup_cosine(step, total_steps=40, warmup_steps=4) for step in range(40)]
+        first = [10 * schedule_factor(SCHEDULE, step, total_steps=20) for step in range(20)]
+        second = [schedule_factor(SCHEDULE, step, total_steps=40) for step in range(40)]
         assert self.factors(PLAN, HEAD) == pytest.approx(first + second)
         assert self.factors(PLAN, 1)[30:] == pytest.approx(second[10:])
 
@@ -124,16 +121,16 @@ class TestRateFactor:
     def test_a_run_that_ends_sooner_comes_down_sooner(self):
         plan = FreezePlan((Phase(4, ()),))
         short = self.factors(plan, HEAD, most_steps=20)
-        assert short[:20] == [warmup_cosine(step, total_steps=20, warmup_steps=2) for step in range(20)]
+        assert short[:20] == [schedule_factor(SCHEDULE, step, total_steps=20) for step in range(20)]
 
     def test_the_step_after_the_last_is_asked_for_too(self):
-        factor = rate_factor(PLAN, HEAD, steps_per_epoch=self.STEPS, warmup=0.1)
+        factor = rate_factor(PLAN, HEAD, steps_per_epoch=self.STEPS, schedule=SCHEDULE)
         assert factor(PLAN.epochs * self.STEPS) == pytest.approx(0)
 
     def test_drives_an_optimizer_as_a_scheduler(self):
         groups = grouped(network())
         optimizer = torch.optim.AdamW(groups, lr=1.0)
-        factors = [rate_factor(PLAN, g["layer_group"], steps_per_epoch=2, warmup=0.1) for g in groups]
+        factors = [rate_factor(PLAN, g["layer_group"], steps_per_epoch=2, schedule=SCHEDULE) for g in groups]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
         for step in range(2 * PLAN.epochs):
             phase = PLAN.phase_at(step // 2)

@@ -1,0 +1,13 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from catsdogs.training.recipe import Loss
+
+
+def training_loss(logits: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+    """Return the mean loss () of logits (B, C) for classes (B,)."""
+    return F.cross_entropy(logits, labels, label_smoothing=loss.label_smoothing)
