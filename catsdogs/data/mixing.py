@@ -37,9 +37,9 @@ class Mixing:
         self._classes, self._seed, self._until_epoch = classes, seed, until_epoch
         self._mixers: list[Any] = []
         if changes.mixup:
-            self._mixers.append(v2.MixUp(alpha=changes.mixup))
+            self._mixers.append(v2.MixUp(alpha=float(changes.mixup)))
         if changes.cutmix:
-            self._mixers.append(v2.CutMix(alpha=changes.cutmix))
+            self._mixers.append(v2.CutMix(alpha=float(changes.cutmix)))
 
     def is_on(self, epoch: int) -> bool:
         """Say whether batches of this epoch are mixed."""

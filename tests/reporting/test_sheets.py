@@ -43,7 +43,7 @@ def test_tiles_lie_in_rows_and_columns_pixel_by_pixel():
 )
 def test_small_pictures_are_enlarged_by_whole_numbers(size, shown):
     assert tile_size(*size) == shown
-    whole, small = noise(*shown), noise(*size)
+    whole, small = noise(*shown), 255 - noise(*size)
     page = drawn(draw_sheet("", ["picture", "epoch 1"], [[Tile(whole), Tile(small)]]))
     scale = shown[0] // size[0]
     place(page, whole)

@@ -43,6 +43,14 @@ class TestMixedLabels:
         assert share_right(self.logits, torch.tensor([0, 1])).tolist() == [1.0, 0.0]
 
 
+class Noting(Mixing):
+    """Notes what it was drawn from."""
+
+    def __call__(self, inputs, labels, **numbers):
+        self.calls = [*getattr(self, "calls", ()), numbers]
+        return super().__call__(inputs, labels, **numbers)
+
+
 class Inputs(Callback):
     """Notes what enters the network while it trains."""
 
@@ -69,12 +77,15 @@ def test_the_network_sees_mixed_pictures_until_mixing_is_off(tmp_path):
     classifier = make_classifier("resnet", dropout=0.0)
     plan = named_plan("finetune_full", classifier, epochs=3)
     seen = Inputs()
-    train(classifier, plan, tmp_path, seen, mixing=Mixing(BOTH, classes=2, seed=0, until_epoch=2))
+    mixing = Noting(BOTH, classes=2, seed=0, until_epoch=2)
+    train(classifier, plan, tmp_path, seen, mixing=mixing)
     counts = [known(epoch, pictures(classifier)[0]) for epoch in seen.epochs]
     whole = len(seen.epochs[0])
     assert whole % BATCH == 0
     assert counts[2] == whole
     assert max(counts[:2]) < whole / 2
+    steps = range(whole // BATCH)
+    assert mixing.calls == [{"epoch": epoch, "step": step, "rank": 0} for epoch in (0, 1) for step in steps]
 
 
 def test_a_resumed_run_mixes_what_the_whole_one_mixed(tmp_path):

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from catsdogs.cli.main import main
-from catsdogs.data.presets import PRESETS, AugmentationSpec
+from catsdogs.data.mixing import Mixing
+from catsdogs.data.presets import PRESETS, AugmentationSettings, AugmentationSpec
 from catsdogs.models.modelfile import load_card
 from catsdogs.training.recipe import Recipe
+from catsdogs.transfer.strategies import FreezePlan, Phase, find_strategy
 from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.start import augmentation_for
 
 RUN = [
     *["train", "--data.root", "drawn:cat,dog?per_class=8&size=40", "--data.workers", "0"],
@@ -57,22 +60,22 @@ def test_mixing_ends_before_the_last_epochs(tuned):
     assert training_mixing(plan | {"augmentation": PRESETS["medium"].to_dict()}, recipe, card) is None
 
 
-def test_a_head_on_features_gets_mixup_and_is_told_that_it_gets_nothing_else(tmp_path, capsys):
-    losses = []
-    for name, words in (
-        ("plain", []),
-        ("mixed", ["--augmentation.preset", "strong", "--augmentation.mixup", "5"]),
-    ):
-        run = tmp_path / name
-        probe = ["--transfer.strategy", "linear_probe", "--model.head", "mlp", "--run", str(run)]
-        assert main([*RUN, *probe, *words]) == 0
-        losses.append((run / "metrics.csv").read_text().splitlines()[1].split(",")[1])
-        told = "only mixup works there" in capsys.readouterr().out
-        assert told == (name == "mixed")
-        plan = json.loads((run / "plan.json").read_text())["augmentation"]
-        assert plan["mixup"] == (5.0 if name == "mixed" else 0.0)
-        assert plan["crop"] == 1.0
-    assert losses[0] != losses[1]
+def test_a_head_on_features_gets_mixup_and_is_told_that_it_gets_nothing_else(tmp_path, capsys, monkeypatch):
+    mixed, right = [], Mixing.__call__
+
+    def noting(self, inputs, labels, **numbers):
+        mixed.append((inputs.ndim, numbers["epoch"]))
+        return right(self, inputs, labels, **numbers)
+
+    monkeypatch.setattr(Mixing, "__call__", noting)
+    words = ["--transfer.strategy", "linear_probe", "--model.head", "mlp", "--run", str(tmp_path / "run")]
+    words += ["--augmentation.preset", "strong", "--augmentation.mixup", "5"]
+    assert main([*RUN, *words, "--augmentation.mixing_off_epochs", "1"]) == 0
+    assert "only mixup works there" in capsys.readouterr().out
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["augmentation"]["mixup"] == 5.0
+    assert plan["augmentation"]["crop"] == 1.0
+    assert set(mixed) == {(2, 0)}  # features, and not in the last of two epochs
 
 
 def test_a_probe_without_epochs_tells_that_nothing_is_augmented(tmp_path, capsys):
@@ -82,8 +85,10 @@ def test_a_probe_without_epochs_tells_that_nothing_is_augmented(tmp_path, capsys
     assert out.count("warning: --augmentation changes nothing: the head of linear_probe") == 1
 
 
-def test_mixing_that_never_happens_is_told(tmp_path, capsys):
-    words = ["--transfer.strategy", "from_scratch", "--augmentation.cutmix", "1"]
-    words += ["--augmentation.mixing_off_epochs", "2", "--run", str(tmp_path / "run")]
-    assert main([*RUN, *words]) == 0
-    assert "warning: nothing is mixed: of 2 epochs the last 2" in capsys.readouterr().out
+def test_mixing_that_never_happens_is_told(capsys):
+    strategy, phases = find_strategy("from_scratch"), FreezePlan((Phase(2, ()),))
+    for off, told in ((1, False), (2, True)):
+        asked = AugmentationSettings(cutmix=1.0, mixing_off_epochs=off)
+        assert augmentation_for(strategy, phases, asked).cutmix == 1.0
+        warning = "warning: nothing is mixed: of 2 epochs the last 2"
+        assert (warning in capsys.readouterr().out) == told

@@ -6,13 +6,12 @@ import torch
 from PIL import Image
 
 from catsdogs.cli.main import main
-from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.data.augmentation import Augmentation
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.presets import PRESETS, AugmentationSpec
+from catsdogs.models.backbones import create_backbone
 from catsdogs.workflows import preview
 
-SPEC = PreprocessSpec(32, 32, crop_fraction=0.95)
 SMALL = ["preview", "--model.backbone", "test_resnet", "--model.input_size", "32"]
 
 
@@ -41,7 +40,8 @@ def test_every_preset_can_be_drawn_offline(preset, tmp_path, sheets, capsys):
     out = tmp_path / "new" / "sheet.png"
     words = ["--data.root", "drawn:cat,dog?per_class=3&size=40", "--pictures", "3", "--views", "2"]
     assert main([*SMALL, *words, "--augmentation.preset", preset, "--out", str(out)]) == 0
-    assert Image.open(out).size[0] > (5 if preset == "strong" else 3) * 160
+    with Image.open(out) as sheet:
+        assert sheet.size[0] > (5 if preset == "strong" else 3) * 160
     assert capsys.readouterr().err == ""
     ((title, headings, rows),) = sheets
     assert title == f"{preset}: {PRESETS[preset].summary()}"
@@ -57,7 +57,8 @@ def test_it_shows_what_training_would_see(photos, sheets):
     ((_, _, rows),) = sheets
     names = [row[0].caption.split("\n") for row in rows]
     assert [label for label, _ in names] == ["1 cat", "2 dog", "3 cat", "4 dog"]
-    augmentation = Augmentation(SPEC, PRESETS["medium"], seed=5)
+    _, spec = create_backbone("test_resnet", input_size=32)
+    augmentation = Augmentation(spec, PRESETS["medium"], seed=5)
     mixing = Mixing(AugmentationSpec(mixup=1, cutmix=1), classes=2, seed=5)
     for epoch in range(3):
         seen = []
@@ -83,7 +84,7 @@ def test_pictures_that_cannot_be_read_and_those_of_the_test_are_left_out(photos,
     words = ["--data.root", str(photos / "parted"), "--pictures", "6", "--out", str(photos / "sheet.png")]
     assert main([*SMALL, *words]) == 0
     ((_, _, rows),) = sheets
-    assert sorted(row[0].caption for row in rows) == ["1 cat\ngood.png", "2 dog\ngood.png"]
+    assert sorted(row[0].caption for row in rows) == ["1 dog\ngood.png", "2 cat\ngood.png"]
     assert "train/cat/bad.png is left out: not a picture" in capsys.readouterr().out
 
 
