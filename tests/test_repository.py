@@ -58,7 +58,9 @@ def test_the_version_is_one():
 
 def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
-    assert set(COMMANDS) == {"train", "plan", "evaluate", "predict", "backbones", "draw", "cache", "doctor"}
+    assert set(COMMANDS) == {
+        *("train", "plan", "preview", "evaluate", "predict", "backbones", "draw", "cache", "doctor"),
+    }
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
+from catsdogs.data.mixing import Mixing
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
 from catsdogs.training.losses import training_loss
@@ -27,7 +28,9 @@ class ClassificationTask(pl.LightningModule):
     """Training of an ``ImageClassifier`` by a recipe.
 
     It logs ``train_loss``, ``train_accuracy``, ``val_loss`` and ``val_accuracy`` once an epoch, over all
-    ranks, each picture counted once.
+    ranks, each picture counted once. Where batches are mixed, the training loss is that of the mixed labels,
+    and a mixed picture counts as right by the share of the class that is answered (Zhang et al. 2018's own
+    code does the same): even a perfect network stays below 1, so compare with validation where mixing is off.
 
     Args:
         classifier: What learns.
@@ -36,6 +39,7 @@ class ClassificationTask(pl.LightningModule):
         plan: Which of them train when.
         batches_per_epoch: Of this rank.
         factor: On every rate as a function of the step, in place of the plan's schedule.
+        mixing: mixup and CutMix of the training batches, if any.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class ClassificationTask(pl.LightningModule):
         plan: FreezePlan,
         batches_per_epoch: int,
         factor: Callable[[int], float] | None = None,
+        mixing: Mixing | None = None,
     ) -> None:
         super().__init__()
+        self._mixing = mixing
         self._factor = factor
         self._groups, self._plan = groups, plan
         self._batches_per_epoch = batches_per_epoch
@@ -64,17 +70,20 @@ class ClassificationTask(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout from (seed, epoch, rank): a resumed epoch draws what the uninterrupted one drew."""
-        epoch = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        entropy = np.random.SeedSequence([self.recipe.seed, epoch, self.global_rank])
+        entropy = np.random.SeedSequence([self.recipe.seed, self._epoch, self.global_rank])
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        pixels, labels = batch
-        logits = self(pixels)
+        inputs, labels = batch
+        if self._mixing is not None and self._mixing.is_on(self._epoch):
+            inputs, labels = self._mixing(
+                inputs, labels, epoch=self._epoch, step=batch_idx, rank=self.global_rank
+            )
+        logits = self(inputs)
         loss = training_loss(logits, labels, self.recipe.loss)
         self.train_loss.update(loss.detach(), len(labels))
-        self.train_accuracy.update((logits.detach().argmax(1) == labels).float())
+        self.train_accuracy.update(share_right(logits.detach(), labels))
         self.log_dict(
             {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy},
             on_epoch=True,
@@ -111,6 +120,11 @@ class ClassificationTask(pl.LightningModule):
         optimizer = build_solver(recipe.solver, groups)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, factors), "interval": "step"}]
 
+    @property
+    def _epoch(self) -> int:
+        """The epoch that trains, also in the first one after a resume."""
+        return int(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+
     def _steps_per_epoch(self) -> int:
         """Return the optimizer's steps in one epoch.
 
@@ -121,3 +135,16 @@ class ClassificationTask(pl.LightningModule):
         limit = trainer.limit_train_batches
         batches = int(batches * limit) if isinstance(limit, float) else min(batches, int(limit or 0))
         return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+
+
+def share_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return how right each answer is, float (B,) in [0, 1]: the share of the answered class in the label.
+
+    Args:
+        logits: (B, C).
+        labels: Classes int64 (B,), or each class's share float (B, C).
+    """
+    answers = logits.argmax(1)
+    if labels.ndim == 1:
+        return (answers == labels).float()
+    return labels.gather(1, answers[:, None])[:, 0]

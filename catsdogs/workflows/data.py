@@ -7,6 +7,8 @@ from typing import Any
 
 from catsdogs.data.augmentation import Augmentation
 from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDataModule, labelled
+from catsdogs.data.mixing import Mixing
+from catsdogs.data.presets import AugmentationSpec
 from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import ModelCard
 from catsdogs.training.recipe import Recipe
@@ -48,8 +50,35 @@ def training_data(
         labelled(records, card.class_names, "train"),
         labelled(records if validates else (), card.class_names, "val"),
         spec=card.preprocess,
-        augmentation=Augmentation(card.preprocess, seed=recipe.seed),
+        augmentation=Augmentation(card.preprocess, augmentation_of(plan), seed=recipe.seed),
         batch_size=recipe.batch_size,
         workers=decoding_workers(settings.data.workers),
         seed=recipe.seed,
     )
+
+
+def training_mixing(
+    plan: Mapping[str, Any], recipe: Recipe, card: ModelCard, *, until_epoch: int | None = None
+) -> Mixing | None:
+    """Return what mixes the training batches; None where the plan mixes nothing.
+
+    Args:
+        plan: As ``plan.json`` holds it.
+        recipe: Epochs and seed.
+        card: Classes.
+        until_epoch: The first epoch without mixing, in place of the plan's.
+    """
+    changes = augmentation_of(plan)
+    if not changes.mixes:
+        return None
+    last = recipe.epochs - changes.mixing_off_epochs if until_epoch is None else until_epoch
+    return Mixing(changes, classes=len(card.class_names), seed=recipe.seed, until_epoch=last)
+
+
+def augmentation_of(plan: Mapping[str, Any]) -> AugmentationSpec:
+    """Return what the plan says about augmentation.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    return AugmentationSpec.from_dict(plan["augmentation"])

@@ -20,7 +20,7 @@ from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.training.trial import TrainingSpeed
 from catsdogs.transfer.strategies import FreezePlan
-from catsdogs.workflows.data import training_data
+from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 
@@ -66,7 +66,14 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
             f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
         )
     freeze_for_wrapping(classifier, groups, plan)
-    task = ClassificationTask(classifier, recipe, groups=groups, plan=plan, batches_per_epoch=batches)
+    task = ClassificationTask(
+        classifier,
+        recipe,
+        groups=groups,
+        plan=plan,
+        batches_per_epoch=batches,
+        mixing=training_mixing(written, recipe, card),
+    )
     checkpoint = str(run.last) if run.last.exists() else None
     _run(trainer, task, data, checkpoint)
     return bool(trainer.is_global_zero)

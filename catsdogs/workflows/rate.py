@@ -17,7 +17,7 @@ from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import FreezePlan, Phase
-from catsdogs.workflows.data import training_data
+from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 
@@ -62,6 +62,7 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
         plan=sweep,
         batches_per_epoch=batches,
         factor=rising_factor(recipe.learning_rate, STEPS),
+        mixing=training_mixing(plan, recipe, card, until_epoch=epochs),
     )
     with progress("finding a learning rate", None), quiet():
         trainer.fit(task, datamodule=data)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal, get_type_hints
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.data.presets import AugmentationSettings
 from catsdogs.training.recipe import Loss, Schedule, Solver
+from catsdogs.transfer.strategies import STRATEGIES
 from catsdogs.transfer.thresholds import Thresholds
 
 FIND = "find"
@@ -135,6 +137,7 @@ class TrainSettings:
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     solver: Solver = field(default_factory=Solver)
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
@@ -142,7 +145,7 @@ class TrainSettings:
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes, and weights in another type than the model file's.
+        """Refuse an impossible seed, weights in another type than the model file's, and CutMix of features.
 
         Raises:
             ConfigError: One of them was asked for.
@@ -154,6 +157,12 @@ class TrainSettings:
             raise ConfigError(
                 f"--trainer.precision {precision} would train weights that are not float32, "
                 "as the model file holds them; take 32-true, bf16-mixed or 16-mixed"
+            )
+        strategy = STRATEGIES.get(self.transfer.strategy)
+        if self.augmentation.cutmix and strategy and not strategy.trains_backbone:
+            raise ConfigError(
+                f"--augmentation.cutmix cuts pictures, but the head of {strategy.name} learns from features; "
+                "leave it out, or take a strategy that trains the backbone"
             )
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from catsdogs import __version__
 from catsdogs.core.errors import ConfigError
+from catsdogs.data.presets import PRESETS, AugmentationSettings, AugmentationSpec
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import ModelCard, cut_backbone
 from catsdogs.models.stages import TOP, check_stages
-from catsdogs.reporting.console import progress
+from catsdogs.reporting.console import progress, say
 from catsdogs.training.optimizers import training_parameters
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.trial import TrainingSpeed, fastest_training
@@ -107,8 +108,10 @@ def assemble(
         temperature=temperature,
         training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
     )
-    if not strategy.trains_backbone and spec.kind != "mlp":
-        return Start(classifier, card, {})
+    if not strategy.trains_backbone:
+        _say_unused(settings.augmentation, strategy, gradients=spec.kind == "mlp")
+        if spec.kind != "mlp":
+            return Start(classifier, card, {})
     return Start(classifier, card, _training_plan(strategy, classifier, card, base, settings, timed=timed))
 
 
@@ -133,6 +136,7 @@ def _training_plan(
     return {
         "frozen_statistics": classifier.frozen_statistics,
         "recipe": recipe_for(strategy, phases, settings).to_dict(),
+        "augmentation": augmentation_for(strategy, phases, settings.augmentation).to_dict(),
         "freeze_plan": phases.to_list(),
         "layer_groups": [group.name for group in groups],
         "cached_features": not strategy.trains_backbone,
@@ -167,6 +171,28 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         schedule=settings.schedule,
         loss=settings.loss,
     )
+
+
+def augmentation_for(strategy: Strategy, phases: FreezePlan, asked: AugmentationSettings) -> AugmentationSpec:
+    """Return what happens to training pictures, or to cached features where the backbone stays frozen."""
+    changes = asked.resolved() if strategy.trains_backbone else asked.on_features()
+    if changes.mixes and changes.mixing_off_epochs >= phases.epochs:
+        say(
+            f"warning: nothing is mixed: of {phases.epochs} epochs the last "
+            f"{changes.mixing_off_epochs} are without (--augmentation.mixing_off_epochs)"
+        )
+    return changes
+
+
+def _say_unused(asked: AugmentationSettings, strategy: Strategy, *, gradients: bool) -> None:
+    """Tell who asked for augmentation that features are those of the unchanged pictures."""
+    unused = replace(asked, mixup=None, mixing_off_epochs=None) if gradients else asked
+    if unused != AugmentationSettings() and unused.resolved() != PRESETS["none"]:
+        but = "; only mixup works there" if gradients else ""
+        say(
+            f"warning: --augmentation changes nothing: the head of {strategy.name} learns from features of "
+            f"the pictures as they are{but}"
+        )
 
 
 def _rate(transfer: TransferSettings, strategy: Strategy) -> float:

@@ -18,6 +18,7 @@ from torch import nn
 
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.data.datamodule import FeatureDataModule
+from catsdogs.data.mixing import Mixing
 from catsdogs.models.backbones import feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
@@ -96,6 +97,7 @@ def train(
     applying: Callable[..., Callback] = ApplyPlan,
     wrapping: Callable[..., None] = freeze_for_wrapping,
     unfreezes: bool | None = None,
+    mixing: Mixing | None = None,
 ) -> ClassificationTask:
     """Train as ``workflows.fit`` does, on random pictures; the last words may put a mistake in its place."""
     groups = layer_groups(classifier.backbone)
@@ -121,7 +123,9 @@ def train(
     )
     wrapping(classifier, groups, plan)
     batches = data.batches_per_epoch(trainer.world_size)
-    task = ClassificationTask(classifier, recipe, groups=groups, plan=plan, batches_per_epoch=batches)
+    task = ClassificationTask(
+        classifier, recipe, groups=groups, plan=plan, batches_per_epoch=batches, mixing=mixing
+    )
     with quiet():
         trainer.fit(task, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None)
     return task

@@ -88,6 +88,7 @@ def check_moved(run):
             [
                 *["--model.backbone", "test_efficientnet", "--transfer.strategy", "finetune_top"],
                 *["--transfer.frozen_epochs", "2", "--transfer.epochs", "2", "--transfer.layer_decay", "0.7"],
+                *["--augmentation.preset", "strong"],
             ],
             id="frozen-then-top",
         ),
