@@ -58,7 +58,8 @@ def test_the_version_is_one():
 
 def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
-    assert set(COMMANDS) == {"train", "plan", "evaluate", "predict", "backbones", "draw", "cache", "doctor"}
+    commands = {"train", "plan", "capacity", "evaluate", "predict", "backbones", "draw", "cache", "doctor"}
+    assert set(COMMANDS) == commands
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 

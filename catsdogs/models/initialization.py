@@ -23,7 +23,7 @@ from typing import get_args
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
-from catsdogs.models.networkspec import Initialization
+from catsdogs.models.networkspec import PIECES, Initialization
 
 INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
 # Under these all units of a layer are the same, and stay so as long as the layers above treat them alike.
@@ -43,21 +43,6 @@ _GAINS = {
     "maxout": 1.0,
 }
 _AUTO = {"sigmoid": "xavier_normal", "tanh": "xavier_normal", "maxout": "lecun_normal"}
-
-_SCHEMES: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "zeros": lambda weight, _: nn.init.zeros_(weight),
-    "constant": lambda weight, _: nn.init.constant_(weight, _SCALE),
-    "uniform": lambda weight, _: nn.init.uniform_(weight, -_SCALE, _SCALE),
-    "normal": lambda weight, _: nn.init.normal_(weight, std=_SCALE),
-    "lecun_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="linear"),
-    "xavier_uniform": lambda weight, _: nn.init.xavier_uniform_(weight),
-    "xavier_normal": lambda weight, _: nn.init.xavier_normal_(weight),
-    "he_uniform": lambda weight, _: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
-    "he_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
-    "orthogonal": lambda weight, gain: nn.init.orthogonal_(weight, gain),
-}
-# What each scheme's own formula holds already.
-_OWN_GAIN = {"he_normal": math.sqrt(2)}
 
 
 def gain(activation: str) -> float:
@@ -96,11 +81,33 @@ def initialize(network: nn.Module, name: str = "auto", activation: str = "relu")
             _initialize_layer(layer, name, activation)
 
 
+def _orthogonal(weight: Tensor, activation: str) -> None:
+    """Make each linear piece of what the layer computes a (semi-)orthogonal matrix."""
+    for piece in weight.chunk(PIECES if activation == "maxout" else 1):
+        nn.init.orthogonal_(piece, gain(activation))
+
+
+_SCHEMES: dict[str, Callable[[Tensor, str], object]] = {
+    "zeros": lambda weight, _: nn.init.zeros_(weight),
+    "constant": lambda weight, _: nn.init.constant_(weight, _SCALE),
+    "uniform": lambda weight, _: nn.init.uniform_(weight, -_SCALE, _SCALE),
+    "normal": lambda weight, _: nn.init.normal_(weight, std=_SCALE),
+    "lecun_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="linear"),
+    "xavier_uniform": lambda weight, _: nn.init.xavier_uniform_(weight),
+    "xavier_normal": lambda weight, _: nn.init.xavier_normal_(weight),
+    "he_uniform": lambda weight, _: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
+    "he_normal": lambda weight, _: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+    "orthogonal": _orthogonal,
+}
+# What each scheme's own formula holds already.
+_OWN_GAIN = {"he_normal": math.sqrt(2)}
+
+
 def _initialize_layer(layer: nn.Module, name: str, activation: str) -> None:
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
     scheme = auto_scheme(activation) if name == "auto" else name
-    _SCHEMES[scheme](weight, gain(activation))
+    _SCHEMES[scheme](weight, activation)
     if name == "auto":
         weight.data *= gain(activation) / _OWN_GAIN.get(scheme, 1.0)
     if isinstance(bias, Tensor):
