@@ -20,15 +20,47 @@ from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import CROP_MODES, PreprocessSpec
+from catsdogs.models.cnn import CatsdogsCNN
 from catsdogs.models.hub import brief_hub
+from catsdogs.models.networkspec import CNN, NetworkSpec
 from catsdogs.models.weightsfile import first_line, read_weights
 
 HUB, RANDOM = "hub", "none"
 _SHOWN_KEYS = 3
 
 
+# Where timm looks for what its registry says of a network that this module defines.
+default_cfgs = timm.models.generate_default_cfgs(
+    {
+        CNN: {
+            "input_size": (3, 96, 96),
+            "min_input_size": (3, 32, 32),
+            "pool_size": (6, 6),
+            "interpolation": "bilinear",
+            "crop_pct": 0.95,
+            "first_conv": "stem.0.conv",
+            "classifier": "fc",
+        }
+    }
+)
+
+
+@timm.models.register_model
+def catsdogs_cnn(pretrained: bool = False, **options: Any) -> nn.Module:
+    """Return what ``timm.create_model("catsdogs_cnn")`` does; the options are those of a ``NetworkSpec``."""
+    network: nn.Module = timm.models.build_model_with_cfg(
+        CatsdogsCNN, CNN, pretrained, feature_cfg={"feature_cls": "getter"}, **options
+    )
+    return network
+
+
 def create_backbone(
-    name: str, weights: str = RANDOM, *, input_size: int | None = None, stochastic_depth: float = 0.0
+    name: str,
+    weights: str = RANDOM,
+    *,
+    input_size: int | None = None,
+    stochastic_depth: float = 0.0,
+    network: NetworkSpec | None = None,
 ) -> tuple[nn.Module, PreprocessSpec]:
     """Build a timm backbone without its classifier and say how it wants its pictures.
 
@@ -38,6 +70,7 @@ def create_backbone(
             safetensors or PyTorch file.
         input_size: Height and width of the input in pixels, where another than the weights' own is wanted.
         stochastic_depth: Rate at which residual branches are dropped in training, where the network has them.
+        network: What ``catsdogs_cnn`` is made of; no other backbone takes it.
 
     Returns:
         The network, whose ``head_hidden_size`` or ``num_features`` is the width D of its features, and its
@@ -49,7 +82,11 @@ def create_backbone(
     _require_known(name)
     if not 0 <= stochastic_depth < 1:
         raise ModelError(f"stochastic depth {stochastic_depth} is outside [0, 1)")
-    options = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+    options: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+    if network is not None:
+        if name != CNN:
+            raise ModelError(f"{name} is made as timm makes it; only {CNN} has a width and a depth to choose")
+        options |= network.to_dict()
     backbone = _from_hub(name, options) if weights == HUB else _create(name, options)
     spec = timm_spec(backbone)
     if weights not in (HUB, RANDOM):
@@ -241,6 +278,11 @@ def _create(name: str, options: Mapping[str, Any], *, pretrained: bool = False) 
 
 
 def _from_hub(name: str, options: Mapping[str, Any]) -> nn.Module:
+    if pretrained_weights(name) is None:
+        raise ModelError(
+            f"there are no weights of {name} to fetch: give a local file with --model.weights PATH, or train "
+            "it with --transfer.strategy from_scratch"
+        )
     try:
         with brief_hub():
             return _create(name, options, pretrained=True)

@@ -10,7 +10,10 @@ from typing import Any
 from torch import nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.models.activations import build_activation, width_before
+from catsdogs.models.initialization import SYMMETRIC, initialize
 from catsdogs.models.kernelhead import KernelLayer
+from catsdogs.models.networkspec import ACTIVATIONS
 
 HEADS = ("linear", "mlp", "rbf")
 _WIDEST = 65_536
@@ -23,16 +26,18 @@ class HeadSpec:
     """What a head is made of.
 
     Attributes:
-        kind: ``linear``, ``mlp`` with one hidden layer of ReLUs, or ``rbf``, a support vector machine.
+        kind: ``linear``, ``mlp`` with one hidden layer, or ``rbf``, a support vector machine.
         hidden: Width of the hidden layer of an ``mlp``.
         dropout: Share of features (and of hidden units) that training drops, in [0, 1).
         vectors: Number of support vectors of an ``rbf`` head, 0 for the others.
+        activation: Of the hidden layer of an ``mlp``.
     """
 
     kind: str = "linear"
     hidden: int = 256
     dropout: float = 0.0
     vectors: int = 0
+    activation: str = "relu"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -46,6 +51,8 @@ class HeadSpec:
             raise ModelError(f"a hidden layer of {self.hidden} units is outside 1 to {_WIDEST}")
         if not 0 <= self.dropout < 1:
             raise ModelError(f"dropout {self.dropout} is outside [0, 1)")
+        if self.activation not in ACTIVATIONS:
+            raise ModelError(f"activation {self.activation!r} is not one of {', '.join(ACTIVATIONS)}")
         fewest, most = (1, _MOST_VECTORS) if self.kind == "rbf" else (0, 0)
         if type(self.vectors) is not int or not fewest <= self.vectors <= most:
             raise ModelError(
@@ -69,30 +76,36 @@ class HeadSpec:
             raise ModelError(f"the head is not valid: {error}") from error
 
 
-def build_head(features: int, classes: int, spec: HeadSpec) -> nn.Sequential:
+def build_head(features: int, classes: int, spec: HeadSpec, initialization: str = "auto") -> nn.Sequential:
     """Return a head from ``features`` inputs to ``classes`` logits, freshly initialised.
 
-    The last layer is always named ``fc``; an MLP's first is ``hidden``. Hidden layers start as He et al.
-    (2015, section 2.2) proposed for ReLUs, the last one at zero mean and small scale, so that the first
-    loss is near ln(classes). The ``fc`` of an ``rbf`` head is a ``KernelLayer`` that a
-    fitted SVM fills.
+    The last layer is always named ``fc``; an MLP's first is ``hidden`` and starts as ``initialization`` says.
+    The last layer starts at zero mean and small scale, so that the first loss is near ln(classes) whatever
+    the hidden layer does; only under ``zeros`` and ``constant`` it starts like the hidden layer, or its
+    random numbers would tell units apart that were meant to be equal. The ``fc`` of an ``rbf`` head is a
+    ``KernelLayer`` that a fitted SVM fills.
     """
     layers: list[tuple[str, nn.Module]] = [("dropout", nn.Dropout(spec.dropout))]
     width = features
     if spec.kind == "mlp":
-        hidden = nn.Linear(features, spec.hidden)
-        nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")
-        nn.init.zeros_(hidden.bias)
-        layers += [("hidden", hidden), ("act", nn.ReLU()), ("dropout2", nn.Dropout(spec.dropout))]
+        hidden = nn.Linear(features, width_before(spec.activation, spec.hidden))
+        initialize(hidden, initialization, spec.activation)
+        layers += [
+            ("hidden", hidden),
+            ("act", build_activation(spec.activation)),
+            ("dropout2", nn.Dropout(spec.dropout)),
+        ]
         width = spec.hidden
-    layers.append(("fc", _last_layer(width, classes, spec)))
+    layers.append(("fc", _last_layer(width, classes, spec, initialization)))
     return nn.Sequential(OrderedDict(layers))
 
 
-def _last_layer(width: int, classes: int, spec: HeadSpec) -> nn.Module:
+def _last_layer(width: int, classes: int, spec: HeadSpec, initialization: str) -> nn.Module:
     if spec.kind == "rbf":
         return KernelLayer(width, spec.vectors, classes)
     last = nn.Linear(width, classes)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)
+    if initialization in SYMMETRIC:
+        initialize(last, initialization)
     return last

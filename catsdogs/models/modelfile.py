@@ -25,6 +25,7 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.networkspec import NetworkSpec
 from catsdogs.models.stages import TOP, check_stages, drop_unused_layers, find_stages
 
 FORMAT = "catsdogs-model"
@@ -46,6 +47,7 @@ class ModelCard:
         stages: Where its features come from; the layers above the last of them are not in the file.
         temperature: Logits are divided by it before they become probabilities.
         training: Strategy, seed, set sizes and the like, for people; nothing reads it.
+        network: What ``catsdogs_cnn`` is made of; None for the other backbones.
     """
 
     backbone: str
@@ -55,6 +57,7 @@ class ModelCard:
     stages: tuple[str, ...] = (TOP,)
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
+    network: NetworkSpec | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -68,6 +71,7 @@ class ModelCard:
             "stages": list(self.stages),
             "temperature": self.temperature,
             "training": dict(self.training),
+            "network": None if self.network is None else self.network.to_dict(),
         }
 
     @classmethod
@@ -93,6 +97,7 @@ class ModelCard:
                 stages=_names(values.get("stages", [TOP]), at_least=1, what="distinct stages"),
                 temperature=temperature,
                 training=dict(values.get("training", {})),
+                network=None if values.get("network") is None else NetworkSpec.from_dict(values["network"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
@@ -107,7 +112,9 @@ def _names(values: Any, *, at_least: int, what: str) -> tuple[str, ...]:
 
 def build_classifier(card: ModelCard, *, stochastic_depth: float = 0.0) -> ImageClassifier:
     """Return the classifier that ``card`` describes, with random weights."""
-    backbone, _ = create_backbone(card.backbone, RANDOM, stochastic_depth=stochastic_depth)
+    backbone, _ = create_backbone(
+        card.backbone, RANDOM, stochastic_depth=stochastic_depth, network=card.network
+    )
     fit_to_input(backbone, card.preprocess)
     width = cut_backbone(backbone, card.preprocess, card.stages)
     head = build_head(width, len(card.class_names), card.head)

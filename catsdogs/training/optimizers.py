@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import nn
+
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, trainable_parameters
 from catsdogs.training.recipe import Recipe, Schedule
@@ -35,12 +37,14 @@ def parameter_groups(
     groups: Sequence[LayerGroup],
     plan: FreezePlan,
     recipe: Recipe,
+    auxiliary: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Return every tensor that trains in some phase, once: by layer group, with and without weight decay.
 
     Biases and the scales of normalisation layers (tensors of one dimension) do not decay: pulling them to
     zero regularises nothing (He et al. 2019, Bag of Tricks, section 3.1). A group ``d`` groups below the
     head has the rate ``learning_rate * layer_decay ** d`` (Bao et al. 2022, BEiT, appendix).
+    An auxiliary classifier learns like the head.
 
     Returns:
         What torch's optimizers take, and ``layer_group``: the group's number, or ``HEAD``.
@@ -55,7 +59,9 @@ def parameter_groups(
         )
         for number, group in enumerate(groups)
     ]
-    parts.append((HEAD, recipe.learning_rate * recipe.head_rate, list(classifier.head.parameters())))
+    heads = [classifier.head] if auxiliary is None else [classifier.head, auxiliary]
+    of_heads = [parameter for head in heads for parameter in head.parameters()]
+    parts.append((HEAD, recipe.learning_rate * recipe.head_rate, of_heads))
     return [
         {"params": chosen, "weight_decay": decay, "lr": rate, "layer_group": number}
         for number, rate, parameters in parts

@@ -17,6 +17,7 @@ from torchmetrics import MeanMetric
 from catsdogs.data.mixing import Mixing
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
+from catsdogs.training.auxiliary import AuxiliaryClassifier
 from catsdogs.training.losses import training_loss
 from catsdogs.training.optimizers import parameter_groups, rate_factor
 from catsdogs.training.recipe import Recipe
@@ -40,6 +41,7 @@ class ClassificationTask(pl.LightningModule):
         batches_per_epoch: Of this rank.
         factor: On every rate as a function of the step, in place of the plan's schedule.
         mixing: mixup and CutMix of the training batches, if any.
+        auxiliary: A second classifier that learns along; it counts in no figure.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class ClassificationTask(pl.LightningModule):
         batches_per_epoch: int,
         factor: Callable[[int], float] | None = None,
         mixing: Mixing | None = None,
+        auxiliary: AuxiliaryClassifier | None = None,
     ) -> None:
         super().__init__()
         self._mixing = mixing
+        self.auxiliary = auxiliary
         self._factor = factor
         self._groups, self._plan = groups, plan
         self._batches_per_epoch = batches_per_epoch
@@ -89,7 +93,7 @@ class ClassificationTask(pl.LightningModule):
             on_epoch=True,
             on_step=False,
         )
-        return loss
+        return loss if self.auxiliary is None else loss + self.auxiliary.loss(labels, self.recipe.loss)
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
         """Add the rows of one batch that count."""
@@ -105,7 +109,7 @@ class ClassificationTask(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the solver over the layer groups, and each group's schedule, step by step."""
         recipe = self.recipe
-        groups = parameter_groups(self.classifier, self._groups, self._plan, recipe)
+        groups = parameter_groups(self.classifier, self._groups, self._plan, recipe, self.auxiliary)
         factors = [
             self._factor
             or rate_factor(

@@ -13,6 +13,7 @@ from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import ModelCard, load_model, save_model
+from catsdogs.training.auxiliary import AuxiliaryClassifier
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
 from catsdogs.training.recipe import Recipe
@@ -66,6 +67,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
             f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
         )
     freeze_for_wrapping(classifier, groups, plan)
+    weight = written.get("auxiliary", 0.0)
     task = ClassificationTask(
         classifier,
         recipe,
@@ -73,6 +75,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         plan=plan,
         batches_per_epoch=batches,
         mixing=training_mixing(written, recipe, card),
+        auxiliary=AuxiliaryClassifier(classifier, weight, seed=recipe.seed) if weight else None,
     )
     checkpoint = str(run.last) if run.last.exists() else None
     _run(trainer, task, data, checkpoint)

@@ -5,11 +5,12 @@ The signature is the schema and the docstring is the help.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal, get_type_hints
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import AugmentationSettings
+from catsdogs.models.networkspec import CNN, Activation, Initialization, NetworkSpec
 from catsdogs.training.recipe import Loss, Schedule, Solver
 from catsdogs.transfer.strategies import STRATEGIES
 from catsdogs.transfer.thresholds import Thresholds
@@ -46,13 +47,16 @@ class ModelSettings:
     """The network.
 
     Attributes:
-        backbone: Any classification architecture of timm.
+        backbone: Any classification architecture of timm, or the small 'catsdogs_cnn' to train from scratch.
         weights: 'hub' (timm's, downloaded), 'none' (random) or a local safetensors or PyTorch file.
         input_size: Height and width of the network's input in pixels; by default the weights' own.
         head: 'linear' or 'mlp' (one hidden layer).
         hidden: Units of the hidden layer of an mlp head.
         dropout: Share of the head's inputs that training drops.
         stochastic_depth: Share of residual branches that training drops, where the network has them.
+        activation: Between the layers of an mlp head and of catsdogs_cnn; 'maxout' takes the larger of two.
+        initialization: Random numbers that an mlp head's hidden layer and a network without weights start
+            from; 'auto' suits the activation. Under 'zeros' and 'constant' hidden units never differ.
     """
 
     backbone: str = "mobilenetv2_100"
@@ -62,6 +66,39 @@ class ModelSettings:
     hidden: int = 256
     dropout: float = 0.0
     stochastic_depth: float = 0.0
+    activation: Activation = "relu"
+    initialization: Initialization = "auto"
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What catsdogs_cnn is made of; no other backbone takes these.
+
+    Attributes:
+        width: Channels of the first of its four stages; each further one has twice as many.
+        depth: Blocks of two convolutions in each stage.
+        batch_norm: Whether BatchNorm follows each convolution.
+        residual: Whether each block's input is added to its output.
+        dropout: Share of feature maps that training drops inside each block.
+        auxiliary: Weight of the loss of a second classifier on the third stage, which gradient epochs train
+            along and the model file leaves out; 0 for none.
+    """
+
+    width: int = 16
+    depth: int = 1
+    batch_norm: bool = True
+    residual: bool = True
+    dropout: float = 0.0
+    auxiliary: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that no loss can have.
+
+        Raises:
+            ConfigError: It is negative or not a number.
+        """
+        if not 0 <= self.auxiliary < float("inf"):
+            raise ConfigError(f"--network.auxiliary must be 0 or more, not {self.auxiliary}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +173,7 @@ class TrainSettings:
 
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     transfer: TransferSettings = field(default_factory=TransferSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     solver: Solver = field(default_factory=Solver)
@@ -163,6 +201,34 @@ class TrainSettings:
             raise ConfigError(
                 f"--augmentation.cutmix cuts pictures, but the head of {strategy.name} learns from features; "
                 "leave it out, or take a strategy that trains the backbone"
+            )
+        self._require_used()
+
+    @property
+    def network_spec(self) -> NetworkSpec | None:
+        """What catsdogs_cnn is made of; None for another backbone."""
+        if self.model.backbone != CNN:
+            return None
+        options = asdict(self.network)
+        del options["auxiliary"]
+        return NetworkSpec(**options, activation=self.model.activation)
+
+    def _require_used(self) -> None:
+        """Refuse options that would change nothing, and a network that cannot be built."""
+        model, cnn = self.model, self.network_spec is not None
+        mlp = model.head == "mlp"
+        fresh = model.weights == "none" or self.transfer.strategy == "from_scratch"
+        for name, value in asdict(self.network).items():
+            if not cnn and value != getattr(NetworkSettings, name):
+                raise ConfigError(f"--network.{name} is for --model.backbone {CNN}, not for {model.backbone}")
+        if model.activation != "relu" and not (mlp or cnn):
+            raise ConfigError(
+                f"--model.activation is for --model.head mlp and --model.backbone {CNN}; neither is there"
+            )
+        if model.initialization != "auto" and not (mlp or fresh):
+            raise ConfigError(
+                "--model.initialization is for --model.head mlp and for a backbone without weights "
+                "(--model.weights none, --transfer.strategy from_scratch); neither is there"
             )
 
 

@@ -88,13 +88,16 @@ def assemble(
     spec = HeadSpec(kind=model.head, hidden=model.hidden, dropout=model.dropout)
     if strategy.head == "svm" and spec.kind == "mlp":
         raise ConfigError(f"{strategy.name} is a head of its own; leave out --model.head mlp")
+    if spec.kind == "mlp":
+        spec = replace(spec, activation=model.activation)
     stages: tuple[str, ...] = (TOP,)
     temperature = 1.0
     if probe is not None:
         stages = probe.stages
         spec = probe.probe.head_spec(dropout=model.dropout) if spec.kind == "linear" else spec
     backbone = copy.deepcopy(base.backbone)
-    head = build_head(cut_backbone(backbone, base.spec, stages), len(base.class_names), spec)
+    width = cut_backbone(backbone, base.spec, stages)
+    head = build_head(width, len(base.class_names), spec, model.initialization)
     if probe is not None and spec.kind != "mlp":
         probe.probe.load_into(head, calibrated=strategy.trains_backbone)
         temperature = 1.0 if strategy.trains_backbone else probe.probe.temperature
@@ -107,6 +110,7 @@ def assemble(
         stages=stages,
         temperature=temperature,
         training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
+        network=base.network,
     )
     if not strategy.trains_backbone:
         _say_unused(settings.augmentation, strategy, gradients=spec.kind == "mlp")
@@ -140,6 +144,7 @@ def _training_plan(
         "freeze_plan": phases.to_list(),
         "layer_groups": [group.name for group in groups],
         "cached_features": not strategy.trains_backbone,
+        "auxiliary": settings.network.auxiliary if strategy.trains_backbone else 0.0,
         "training_speed": asdict(speed),
     }
 

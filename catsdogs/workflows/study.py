@@ -16,10 +16,12 @@ from catsdogs.core.files import replacing
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.splits import unit_names
-from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.backbones import RANDOM, create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.initialization import initialize
+from catsdogs.models.networkspec import NetworkSpec
 from catsdogs.models.stages import find_stages
 from catsdogs.models.trial import fastest_execution
 from catsdogs.reporting.console import progress
@@ -40,6 +42,7 @@ class Base:
         execution: How this machine runs it.
         class_names: C of them.
         training_pictures: How many there are for gradient epochs.
+        network: What a ``catsdogs_cnn`` is made of.
     """
 
     name: str
@@ -48,6 +51,12 @@ class Base:
     execution: Execution
     class_names: tuple[str, ...]
     training_pictures: int
+    network: NetworkSpec | None = None
+
+    @property
+    def architecture(self) -> str:
+        """What turns weights into a function: two backbones may share the weights and not this."""
+        return self.name if self.network is None else f"{self.name} {self.network.to_dict()}"
 
 
 def open_base(
@@ -61,14 +70,29 @@ def open_base(
     torch.manual_seed(settings.seed)
     model = settings.model
     backbone, spec = create_backbone(
-        model.backbone, weights, input_size=model.input_size, stochastic_depth=model.stochastic_depth
+        model.backbone,
+        weights,
+        input_size=model.input_size,
+        stochastic_depth=model.stochastic_depth,
+        network=settings.network_spec,
     )
+    # A network is fresh as its own authors wanted it; catsdogs_cnn by its activation.
+    if weights == RANDOM and model.initialization != "auto":
+        initialize(backbone, model.initialization, model.activation)
     # A trial's answer may differ between two runs; a deterministic one takes the defaults.
     precision = "fp32" if settings.trainer.get("deterministic") else "auto"
     head = build_head(feature_width(backbone), len(class_names), HeadSpec())
     classifier = ImageClassifier(backbone, head, spec)
     execution = fastest_execution(classifier, spec, model.backbone, precision=precision)
-    return Base(model.backbone, backbone, spec, execution, class_names, training_pictures)
+    return Base(
+        model.backbone,
+        backbone,
+        spec,
+        execution,
+        class_names,
+        training_pictures,
+        settings.network_spec,
+    )
 
 
 def study(
@@ -96,7 +120,7 @@ def study(
             records,
             base.spec,
             stages,
-            space=feature_space(base.backbone, base.name, base.spec, runner),
+            space=feature_space(base.backbone, base.architecture, base.spec, runner),
             cache=FeatureCache(),
             workers=workers,
             advance=advance,

@@ -14,6 +14,7 @@ NAMES = (
     "test_nfnet",
     "test_coatnet",
     "test_maxvit",
+    "catsdogs_cnn",
 )
 FAMILIES = (*NAMES, "swin")
 _SWIN = {"img_size": 64, "window_size": 4, "embed_dim": 16, "depths": (1, 1, 2, 1), "num_heads": (1, 2, 4, 4)}

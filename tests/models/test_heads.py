@@ -8,11 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from catsdogs.core.errors import ModelError
+from catsdogs.models.activations import build_activation
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HEADS, HeadSpec, build_head
 from catsdogs.models.kernelhead import REACH, KernelLayer
 from catsdogs.models.modelfile import ModelCard, load_card, load_model, save_model
+from catsdogs.models.networkspec import ACTIVATIONS
 
 TRAINED = ("linear", "mlp")
 
@@ -38,6 +40,13 @@ class TestBuildHead:
         head = build_head(24, 3, spec_of(kind, hidden=8))
         assert head(torch.zeros(5, 24)).shape == (5, 3)
         assert head(torch.zeros(5, 24)).dtype == torch.float32
+
+    @pytest.mark.parametrize("activation", ACTIVATIONS)
+    def test_mlp_has_the_activation_asked_for(self, activation: str) -> None:
+        head = build_head(24, 3, HeadSpec("mlp", hidden=8, activation=activation)).eval()
+        x = torch.randn(5, 24)
+        assert torch.equal(head(x), head.fc(build_activation(activation)(head.hidden(x))))
+        assert head.fc.in_features == 8
 
     def test_mlp_is_one_hidden_layer_of_relus(self) -> None:
         head = build_head(24, 3, HeadSpec("mlp", hidden=8)).eval()
@@ -68,7 +77,8 @@ class TestBuildHead:
 
 class TestHeadSpec:
     @pytest.mark.parametrize(
-        "spec", [HeadSpec(), HeadSpec("mlp", hidden=7, dropout=0.25), HeadSpec("rbf", vectors=9)]
+        "spec",
+        [HeadSpec(), HeadSpec("mlp", hidden=7, dropout=0.25, activation="elu"), HeadSpec("rbf", vectors=9)],
     )
     def test_survives_json(self, spec: HeadSpec) -> None:
         assert HeadSpec.from_dict(spec.to_dict()) == spec
@@ -88,6 +98,9 @@ class TestHeadSpec:
             {"dropout": math.nan},
             {"dropout": "half"},
             {"layers": 3},
+            {"activation": "swish"},
+            {"activation": ["relu"]},
+            {"activation": None},
             {"vectors": 3},
             {"kind": "mlp", "vectors": -1},
             {"kind": "rbf"},
@@ -103,7 +116,7 @@ class TestHeadSpec:
         with pytest.raises(ModelError):
             HeadSpec.from_dict(values)
 
-    def test_a_file_of_before_there_were_vectors_is_read(self) -> None:
+    def test_a_file_of_before_there_were_vectors_and_activations_is_read(self) -> None:
         old = {"kind": "mlp", "hidden": 7, "dropout": 0.25}
         assert HeadSpec.from_dict(old) == HeadSpec("mlp", hidden=7, dropout=0.25)
 

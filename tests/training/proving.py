@@ -47,6 +47,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "coatnet": ("test_coatnet", {"img_size": 64}),
     "maxvit": ("test_maxvit", {"img_size": 64}),
     "nfnet": ("test_nfnet", {}),
+    "cnn": ("catsdogs_cnn", {"width": 4}),
 }
 
 

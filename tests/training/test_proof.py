@@ -27,6 +27,8 @@ ALWAYS = [
     ("finetune_full", "swin", {}),
     ("from_scratch", "byobnet", {"frozen_epochs": 1}),
     ("linear_probe", "resnet", {}),
+    ("gradual", "cnn", {"epochs": 2}),
+    ("norm_and_bias", "cnn", {}),
 ]
 TRAINING = [name for name, strategy in STRATEGIES.items() if strategy.trains_backbone]
 
