@@ -73,7 +73,7 @@ class ClassificationTask(pl.LightningModule):
         pixels, labels = batch
         logits = self(pixels)
         loss = training_loss(logits, labels, self.recipe.loss)
-        self.train_loss.update(loss.detach(), len(labels))
+        self.train_loss.update(_counted(loss.detach()), len(labels))
         self.train_accuracy.update((logits.detach().argmax(1) == labels).float())
         self.log_dict(
             {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy},
@@ -87,7 +87,7 @@ class ClassificationTask(pl.LightningModule):
         pixels, labels, counts = batch
         logits = self(pixels).float()
         weights = counts.float()
-        self.val_loss.update(F.cross_entropy(logits, labels, reduction="none"), weights)
+        self.val_loss.update(_counted(F.cross_entropy(logits, labels, reduction="none")), weights)
         self.val_accuracy.update((logits.argmax(1) == labels).float(), weights)
         self.log_dict(
             {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}, on_epoch=True, prog_bar=True
@@ -121,3 +121,8 @@ class ClassificationTask(pl.LightningModule):
         limit = trainer.limit_train_batches
         batches = int(batches * limit) if isinstance(limit, float) else min(batches, int(limit or 0))
         return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+
+
+def _counted(losses: Tensor) -> Tensor:
+    """Turn NaN into infinity: ``MeanMetric`` would leave it out, and a broken model would look fine."""
+    return losses.nan_to_num(math.inf, math.inf, -math.inf)
