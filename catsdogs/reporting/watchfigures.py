@@ -69,3 +69,18 @@ def _style(axes: Axes, name: str, title: str) -> None:
         axes.set_yscale("log")
     if name == "update_ratio":
         axes.axhspan(*_USUAL_STEPS, color="tab:green", alpha=0.1)
+
+
+def draw_overfit(losses: Sequence[float], guessing: float) -> Figure:
+    """Draw the loss of every step on one batch, and that of guessing."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(range(1, len(losses) + 1), losses, label="loss")
+    axes.axhline(guessing, color="0.4", linestyle=":", label=f"guessing: {guessing:.2f}")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss of one batch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
