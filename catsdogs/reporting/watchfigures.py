@@ -18,8 +18,6 @@ _PANELS = (
     ("dead_share", "units that never fire"),
     ("saturated_share", "saturated units"),
 )
-# The lower and upper border of what is usual for a step beside its weights.
-_USUAL_STEPS = (1e-4, 1e-2)
 
 
 def draw_watch(rows: Sequence[Mapping[str, str]]) -> Figure:
@@ -67,8 +65,6 @@ def _style(axes: Axes, name: str, title: str) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     else:
         axes.set_yscale("log")
-    if name == "update_ratio":
-        axes.axhspan(*_USUAL_STEPS, color="tab:green", alpha=0.1)
 
 
 def draw_overfit(losses: Sequence[float], guessing: float) -> Figure:

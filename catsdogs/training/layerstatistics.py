@@ -33,6 +33,7 @@ class Units:
         layer: Its name in the classifier.
         group: The layer group that it belongs to.
         count: Units: channels of a convolution, columns of a matrix.
+        outputs: Of each unit, over pictures and places.
         dead: How many never gave more than zero; None where the layer has no flat side.
         saturated: How many were at a limit in nearly all pictures; None where it has no limits.
     """
@@ -40,6 +41,7 @@ class Units:
     layer: str
     group: str
     count: int
+    outputs: int
     dead: int | None
     saturated: int | None
 
@@ -59,7 +61,7 @@ class FiringCounter:
         self._layers = dict(_activations(classifier, groups))
         self._highest: dict[tuple[str, int], Tensor] = {}
         self._at_limit: dict[tuple[str, int], Tensor] = {}
-        self._batches: dict[tuple[str, int], int] = {}
+        self._outputs: dict[tuple[str, int], int] = {}
         self._handles: list[RemovableHandle] = []
 
     def attach(self) -> None:
@@ -78,12 +80,12 @@ class FiringCounter:
     def take(self) -> list[Units]:
         """Return what was seen since the last time, and forget it."""
         found = []
-        for (name, count), batches in self._batches.items():
+        for (name, count), outputs in self._outputs.items():
             highest, at_limit = self._highest.get((name, count)), self._at_limit.get((name, count))
             dead = None if highest is None else int((highest <= 0).sum())
-            stuck = None if at_limit is None else int((at_limit / batches > self._STUCK).sum())
-            found.append(Units(name, self._layers[name][1], count, dead, stuck))
-        self._highest, self._at_limit, self._batches = {}, {}, {}
+            stuck = None if at_limit is None else int((at_limit / outputs > self._STUCK).sum())
+            found.append(Units(name, self._layers[name][1], count, outputs, dead, stuck))
+        self._highest, self._at_limit, self._outputs = {}, {}, {}
         return found
 
     def _look(self, name: str, kind: str) -> Any:
@@ -92,13 +94,13 @@ class FiringCounter:
             axis = 1 if values.ndim == 4 else values.ndim - 1
             others = tuple(other for other in range(values.ndim) if other != axis)
             key = (name, values.shape[axis])
-            self._batches[key] = self._batches.get(key, 0) + 1
+            self._outputs[key] = self._outputs.get(key, 0) + values.numel() // key[1]
             if kind in _DEAD:
                 highest = values.amax(others)
                 self._highest[key] = torch.maximum(self._highest.get(key, highest), highest)
             if kind in _LIMITS:
-                share = _near(values, *_LIMITS[kind]).float().mean(others)
-                self._at_limit[key] = self._at_limit.get(key, torch.zeros_like(share)) + share
+                near = _near(values, *_LIMITS[kind]).sum(others)
+                self._at_limit[key] = self._at_limit.get(key, torch.zeros_like(near)) + near
 
         return look
 
