@@ -17,9 +17,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("config", sorted(path.name for path in (ROOT / "configs").glob("*.yaml")))
 def test_every_config_parses_and_says_what_it_is_for(config):
     path = ROOT / "configs" / config
-    settings, _, resumed = parse(["--config", str(path), "--run", "x"])
-    assert not resumed
-    assert settings.transfer.strategy in path.read_text()
+    request = parse(["--config", str(path), "--run", "x"])
+    assert not request.resumed
+    assert request.settings.transfer.strategy in path.read_text()
     for heading in ("# Purpose:", "# Command:", "# Expect:"):
         assert heading in path.read_text()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -19,25 +21,49 @@ from catsdogs.workflows.settings import TrainSettings, sections
 _RUN_VARIABLE = "CATSDOGS_RUN"
 
 
-def run(arguments: list[str]) -> None:
-    """Parse the command line and train."""
-    settings, path, resumed = parse(arguments)
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for.
+
+    Attributes:
+        settings: Of the run.
+        path: The run's folder.
+        resumed: Whether an interrupted run is to be carried on.
+        check: What is to be checked instead of training; None trains.
+        named: Whether ``--run`` was given.
+    """
+
+    settings: TrainSettings
+    path: Path
+    resumed: bool = False
+    check: str | None = None
+    named: bool = True
+
+
+def run(arguments: list[str]) -> int:
+    """Parse the command line and train, or check; return 1 where the check says no."""
+    request = parse(arguments)
     tune_allocator()
+    if request.check == "overfit":
+        from catsdogs.workflows.overfit import check_overfit
+
+        return 0 if check_overfit(request.settings, request.path if request.named else None) else 1
     from catsdogs.workflows.train import resume, train
 
     try:
-        if resumed:
-            resume(path)
+        if request.resumed:
+            resume(request.path)
         else:
-            train(settings, path)
+            train(request.settings, request.path)
     except (KeyboardInterrupt, Terminated):
         if process_rank() == 0:
-            print(f"\ngo on with: catsdogs train --resume {path}", flush=True)
+            print(f"\ngo on with: catsdogs train --resume {request.path}", flush=True)
         raise
+    return 0
 
 
-def parse(arguments: list[str]) -> tuple[TrainSettings, Path, bool]:
-    """Return the settings, the run folder, and whether an interrupted run is to be resumed.
+def parse(arguments: list[str]) -> Request:
+    """Return what is asked for.
 
     Raises:
         ConfigError: A flag or a config file is wrong.
@@ -48,7 +74,7 @@ def parse(arguments: list[str]) -> tuple[TrainSettings, Path, bool]:
         others = [word for word in arguments if word.startswith("--") and not word.startswith("--resume")]
         if others:
             raise ConfigError(f"--resume takes the run as it was started; leave out {', '.join(others)}")
-        return TrainSettings(), Path(parsed.resume), True
+        return Request(TrainSettings(), Path(parsed.resume), resumed=True)
     values = parsed.as_dict()
     trainer = values.get("trainer") or {}
     if trainer:
@@ -57,7 +83,9 @@ def parse(arguments: list[str]) -> tuple[TrainSettings, Path, bool]:
         trainer = changed_options(trainer)
     given = {name: values[name] for name in ("seed", *sections())}
     settings = nested(TrainSettings, given | {"trainer": trainer})
-    return settings, _run_folder(parsed.run, settings), False
+    if parsed.check is not None:
+        return Request(settings, Path(parsed.run or "."), check=parsed.check, named=parsed.run is not None)
+    return Request(settings, _run_folder(parsed.run, settings))
 
 
 def needs_trainer(arguments: list[str]) -> bool:
@@ -85,6 +113,13 @@ def _parser(*, with_trainer: bool) -> OneLineParser:
     )
     parser.add_argument(
         "--resume", type=str | None, default=None, help="Folder of an interrupted run to carry to its end."
+    )
+    parser.add_argument(
+        "--check",
+        type=Literal["overfit"] | None,
+        default=None,
+        help="'overfit': only show that one small batch can be learned by heart, without augmentation, "
+        "dropout or decay; exit code 1 where it cannot. --run keeps the figure.",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="Of split, folds, order, augmentation and dropout."

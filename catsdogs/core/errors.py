@@ -5,7 +5,8 @@ CatsdogsError
 │   ├── DataError          the pictures, their layout or their labels
 │   ├── ModelError         a backbone name, a weights file, a model folder or a checkpoint
 │   ├── ConfigError        a flag, a config file, or two settings that contradict each other
-│   └── OutputError        a place that cannot be written
+│   ├── OutputError        a place that cannot be written
+│   └── DivergedError      training has left the numbers: the loss is not finite, or absurd
 └── PictureError           one picture cannot be read: it becomes a row with this reason
 """
 
@@ -32,6 +33,10 @@ class ConfigError(UserError):
 
 class OutputError(UserError):
     """A place that should be written cannot be."""
+
+
+class DivergedError(UserError):
+    """Training cannot go on: the loss or the weights are not finite, or absurdly large."""
 
 
 class PictureError(CatsdogsError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import lightning.pytorch as pl
@@ -96,6 +97,9 @@ class EpochDataModule(pl.LightningDataModule):
         batch_size: Examples per step over all ranks.
         workers: Processes that make examples.
         seed: Of the order.
+
+    Attributes:
+        workers: As given.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class EpochDataModule(pl.LightningDataModule):
         super().__init__()
         self._train, self._val = train, val
         self._train_count, self._val_count = counts
-        self._batch_size, self._workers, self._seed = batch_size, workers, seed
+        self._batch_size, self.workers, self._seed = batch_size, workers, seed
 
     @property
     def val_pictures(self) -> int:
@@ -121,6 +125,34 @@ class EpochDataModule(pl.LightningDataModule):
     def batches_per_epoch(self, ranks: int) -> int:
         """Return the training batches of one epoch, the same for every rank."""
         return len(self._train_sampler(0, ranks))
+
+    def batch_names(self, epoch: int, batch: int) -> list[str]:
+        """Return what the examples of a training batch are called, those of all ranks together."""
+        ranks = self.trainer.world_size if self.trainer else 1
+        names = []
+        for rank in range(ranks):
+            sampler = self._train_sampler(rank, ranks)
+            sampler.set_epoch(epoch)
+            names += [self.name_of(index) for _, index in next(islice(sampler, batch, None), ())]
+        return names
+
+    def name_of(self, index: int) -> str:
+        """Return what people call a training example."""
+        return f"row {index}"
+
+    def first_examples(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the first training examples of epoch 0, as the network will get them.
+
+        They are made in this process: no loader, no random state and no order is touched.
+        """
+        order = (key for keys in self._train_sampler(0, 1) for key in keys)
+        return _stacked([self._train[key] for key in islice(order, count)])
+
+    def some_validation(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return validation examples from all over the split; none where there are none."""
+        step = max(1, self._val_count // count)
+        positions = range(0, self._val_count, step)[:count]
+        return _stacked([self._val[position][:2] for position in positions])
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of the epoch that is about to begin, also after a resume."""
@@ -148,9 +180,9 @@ class EpochDataModule(pl.LightningDataModule):
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DataLoader(
             dataset,
-            num_workers=self._workers,
+            num_workers=self.workers,
             worker_init_fn=_calm_worker,
-            persistent_workers=self._workers > 0,
+            persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             # Its own generator: drawing the workers' seed must not advance the one that dropout uses.
             generator=torch.Generator().manual_seed(self._seed),
@@ -180,6 +212,11 @@ class ImageDataModule(EpochDataModule):
             workers=workers,
             seed=seed,
         )
+        self._records = train.records
+
+    def name_of(self, index: int) -> str:
+        """Return the record's id."""
+        return self._records[index].id
 
 
 class FeatureDataModule(EpochDataModule):
@@ -208,6 +245,13 @@ def labelled(records: Sequence[ImageRecord], class_names: Sequence[str], split: 
     chosen = tuple(record for record in records if record.split == split)
     position = {name: index for index, name in enumerate(class_names)}
     return LabelledPictures(chosen, tuple(position[record.label or ""] for record in chosen))
+
+
+def _stacked(examples: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+    if not examples:
+        return torch.empty(0), torch.empty(0, dtype=torch.long)
+    inputs, labels = zip(*examples, strict=True)
+    return torch.stack(inputs), torch.tensor(labels)
 
 
 def _read(record: ImageRecord, needed: tuple[int, int]) -> Any:

@@ -88,7 +88,7 @@ def choose(key: str, names: Sequence[str], work: Callable[[str], Callable[[], An
     known = _read(path)
     if known.get(full_key) in names:
         return str(known[full_key])
-    seconds = _time({name: work(name) for name in names})
+    seconds = time_in_turns({name: work(name) for name in names})
     best = min(names, key=lambda name: seconds[name])
     chosen = best if seconds[best] * _CLEARLY_FASTER < seconds[names[0]] else names[0]
     with contextlib.suppress(OutputError):  # a cache that cannot be written costs a second a run, no more
@@ -96,7 +96,7 @@ def choose(key: str, names: Sequence[str], work: Callable[[str], Callable[[], An
     return chosen
 
 
-def _time(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+def time_in_turns(works: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
     """Return medians of runs taken in turns, so that a machine whose speed drifts is fair to each."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():

@@ -86,7 +86,7 @@ class ClassificationTask(pl.LightningModule):
             )
         logits = self(inputs)
         loss = training_loss(logits, labels, self.recipe.loss)
-        self.train_loss.update(loss.detach(), len(labels))
+        self.train_loss.update(_counted(loss.detach()), len(labels))
         self.train_accuracy.update(share_right(logits.detach(), labels))
         self.log_dict(
             {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy},
@@ -100,7 +100,7 @@ class ClassificationTask(pl.LightningModule):
         pixels, labels, counts = batch
         logits = self(pixels).float()
         weights = counts.float()
-        self.val_loss.update(F.cross_entropy(logits, labels, reduction="none"), weights)
+        self.val_loss.update(_counted(F.cross_entropy(logits, labels, reduction="none")), weights)
         self.val_accuracy.update((logits.argmax(1) == labels).float(), weights)
         self.log_dict(
             {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}, on_epoch=True, prog_bar=True
@@ -152,3 +152,8 @@ def share_right(logits: Tensor, labels: Tensor) -> Tensor:
     if labels.ndim == 1:
         return (answers == labels).float()
     return labels.gather(1, answers[:, None])[:, 0]
+
+
+def _counted(losses: Tensor) -> Tensor:
+    """Turn NaN into infinity: ``MeanMetric`` would leave it out, and a broken model would look fine."""
+    return losses.nan_to_num(math.inf, math.inf, -math.inf)

@@ -54,27 +54,11 @@ def fastest_training(
         device: ``cpu`` or ``cuda``.
     """
     names = [name for name in CANDIDATES if "bf16" not in name or has_bf16(device)]
-    pixels = torch.zeros(batch_size, spec.height_px, spec.width_px, 3, dtype=torch.uint8, device=device)
-    labels = torch.zeros(batch_size, dtype=torch.long, device=device)
 
     def work(name: str) -> Callable[[], object]:
-        speed = CANDIDATES[name]
-        network = copy.deepcopy(classifier).to(device)
-        network.set_trainable(trainable)
-        network.train()
-        network.set_channels_last(speed.channels_last)
-        training = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(training, fused=True)
-
-        def step() -> None:
-            with torch.autocast(device, torch.bfloat16, enabled=speed.precision == "bf16-mixed"):
-                loss = F.cross_entropy(network(pixels).float(), labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            loss.item()
-
-        return step
+        return training_step(
+            classifier, spec, CANDIDATES[name], trainable=trainable, batch_size=batch_size, device=device
+        )
 
     statistics = "frozen statistics" if classifier.frozen_statistics else "own statistics"
     key = (
@@ -83,3 +67,42 @@ def fastest_training(
     )
     with torch.random.fork_rng():
         return CANDIDATES[choose(key, names, work)]
+
+
+def training_step(
+    classifier: ImageClassifier,
+    spec: PreprocessSpec,
+    speed: TrainingSpeed,
+    *,
+    trainable: Collection[str],
+    batch_size: int,
+    device: str,
+) -> Callable[[], None]:
+    """Return a step of a copy of the classifier on black pictures, to be called several times.
+
+    Args:
+        classifier: It stays as it is.
+        spec: How large its pictures are.
+        speed: How to compute.
+        trainable: Names of the backbone's parameters that train beside the head.
+        batch_size: Pictures.
+        device: ``cpu`` or ``cuda``.
+    """
+    pixels = torch.zeros(batch_size, spec.height_px, spec.width_px, 3, dtype=torch.uint8, device=device)
+    labels = torch.zeros(batch_size, dtype=torch.long, device=device)
+    network = copy.deepcopy(classifier).to(device)
+    network.set_trainable(trainable)
+    network.train()
+    network.set_channels_last(speed.channels_last)
+    training = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(training, fused=True)
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=speed.precision == "bf16-mixed"):
+            loss = F.cross_entropy(network(pixels).float(), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+
+    return step

@@ -72,7 +72,7 @@ def _automatic() -> list[tuple[str, str]]:
         spec,
         model.backbone,
         trainable=[name for name, _ in backbone.named_parameters()],
-        batch_size=transfer.batch_size,
+        batch_size=transfer.pictures_per_step,
         device=execution.device,
     )
     layout = "channels last" if speed.channels_last else "plane by plane"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lightning.pytorch.trainer.states import TrainerStatus
 
-from catsdogs.core.errors import ConfigError
+from catsdogs.core.errors import ConfigError, DivergedError
 from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.layergroups import layer_groups
-from catsdogs.models.modelfile import ModelCard, load_model, save_model
+from catsdogs.models.layergroups import LayerGroup, layer_groups
+from catsdogs.models.modelfile import CARD, ModelCard, load_card, load_model, save_model
 from catsdogs.training.auxiliary import AuxiliaryClassifier
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
+from catsdogs.training.callbacks.divergence import StopDiverged
+from catsdogs.training.callbacks.throughput import Throughput
+from catsdogs.training.callbacks.watch import WatchLayers
+from catsdogs.training.checks import EXAMPLES, Promise, check
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
@@ -24,6 +29,7 @@ from catsdogs.transfer.strategies import FreezePlan
 from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.workers import available_cores
 
 
 def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, alone: bool = False) -> bool:
@@ -48,8 +54,11 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
     classifier.set_channels_last(speed.channels_last)
     groups = layer_groups(classifier.backbone)
     data = training_data(written, recipe, card, settings, run)
+    clock, *watchers = _watchers(data, card, groups, run, say)
     callbacks = [
+        clock,
         ApplyPlan(groups, plan),
+        *watchers,
         *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
     ]
     trainer = build_trainer(
@@ -78,8 +87,59 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         auxiliary=AuxiliaryClassifier(classifier, weight, seed=recipe.seed) if weight else None,
     )
     checkpoint = str(run.last) if run.last.exists() else None
-    _run(trainer, task, data, checkpoint)
+    if checkpoint is None and trainer.is_global_zero and not alone:
+        _check(task, data, Promise.from_plan(written, card.head.kind), str(trainer.strategy.root_device), say)
+    try:
+        _run(trainer, task, data, checkpoint)
+    except DivergedError as error:
+        if not trainer.is_global_zero:
+            sys.exit(2)  # the first process tells
+        raise _with_remedy(error, recipe, run) from error
     return bool(trainer.is_global_zero)
+
+
+def _check(
+    task: ClassificationTask,
+    data: EpochDataModule,
+    promise: Promise | None,
+    device: str,
+    say: Callable[[str], None],
+) -> None:
+    """Look at one batch before the first epoch and say what was found."""
+    count = min(EXAMPLES, task.recipe.batch_size)
+    training, unseen = data.first_examples(count), data.some_validation(count)
+    findings = check(task.classifier, training, unseen, promise=promise, device=device)
+    for line in (findings.summary, *findings.warnings):
+        say(line)
+
+
+def _with_remedy(error: DivergedError, recipe: Recipe, run: RunFolder) -> DivergedError:
+    """Leave a model to go on with, and say what to do."""
+    if (run.model / CARD).exists():
+        model = f"the model of epoch {load_card(run.path).training['epoch'] + 1}"
+    else:
+        save_model(run.model, *load_model(run.start))
+        model = "the start model"
+    pictures = f"; the pictures of that step are listed in {run.diverged}" if run.diverged.exists() else ""
+    return DivergedError(
+        f"{error}: start again with a lower --transfer.learning_rate ({recipe.learning_rate:g} now); "
+        f"{run.path} holds {model}{pictures}"
+    )
+
+
+def _watchers(
+    data: EpochDataModule,
+    card: ModelCard,
+    groups: Sequence[LayerGroup],
+    run: RunFolder,
+    say: Callable[[str], None],
+) -> list[Any]:
+    """Return the callbacks that look at the training and change nothing in it, the clock first."""
+    return [
+        Throughput(workers=data.workers, cores=available_cores(), say=say),
+        StopDiverged(run.diverged, data.batch_names, len(card.class_names), say),
+        WatchLayers(run.watch, groups, say),
+    ]
 
 
 def _callbacks(

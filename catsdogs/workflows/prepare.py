@@ -26,6 +26,7 @@ from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
+from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
@@ -145,6 +146,8 @@ def _prepare_model(
     settings: TrainSettings, class_names: tuple[str, ...], records: Sequence[ImageRecord], run: RunFolder
 ) -> None:
     """Choose the strategy, build the model that it starts with, and write model and plan."""
+    search = find_batch_size(settings, class_names, _training(records))
+    settings = with_batch_size(settings, search)
     chosen = _choose(settings, class_names, records, run)
     start = chosen.start
     plan: dict[str, Any] = {
@@ -152,6 +155,7 @@ def _prepare_model(
         "summary": chosen.strategy.summary,
         "weights": settings.model.weights,
         "environment": _environment(),
+        **({"batch_size_search": search.to_dict()} if search else {}),
         **chosen.evidence,
         **start.plan,
     }

@@ -69,6 +69,21 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
+    def watch(self) -> Path:
+        """What the layers did: one row for each layer group and epoch."""
+        return self.path / "watch.csv"
+
+    @property
+    def watch_figure(self) -> Path:
+        """The same as a figure."""
+        return self.path / "watch.png"
+
+    @property
+    def diverged(self) -> Path:
+        """The pictures of the step at which the loss was no number any more."""
+        return self.path / "diverged.csv"
+
+    @property
     def model(self) -> Path:
         """The best model."""
         return self.path / "model"

@@ -16,6 +16,7 @@ from catsdogs.transfer.strategies import STRATEGIES
 from catsdogs.transfer.thresholds import Thresholds
 
 FIND = "find"
+USUAL_BATCH = 32
 _OTHER_WEIGHTS = frozenset({"64", "64-true", "16-true", "bf16-true"})
 
 
@@ -122,7 +123,9 @@ class TransferSettings:
         svm_kernel: 'rbf' or 'linear'.
         bake_off: Whether auto may train two candidates for a moment where the evidence does not decide.
         thresholds: Where auto draws the borders of the matrix.
-        batch_size: Pictures per training step, over all processes together.
+        batch_size: Pictures per training step, over all processes together. 'find' takes the most that the
+            GPU's memory holds, or on a processor 32 unless another number is clearly faster; the learning
+            rate stays as it is.
         patience_epochs: Stop after this many epochs without a better validation loss; 0 never stops.
     """
 
@@ -139,7 +142,7 @@ class TransferSettings:
     svm_kernel: Literal["rbf", "linear"] = "rbf"
     bake_off: bool = True
     thresholds: Thresholds = field(default_factory=Thresholds)
-    batch_size: int = 32
+    batch_size: int | Literal["find"] = USUAL_BATCH
     patience_epochs: int = 5
 
     def __post_init__(self) -> None:
@@ -160,11 +163,16 @@ class TransferSettings:
             ("layer_groups", self.layer_groups >= 1, "1 or more"),
             ("frozen_epochs", self.frozen_epochs >= 0, "0 or more"),
             ("epochs_per_stage", self.epochs_per_stage >= 1, "1 or more"),
-            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("batch_size", self.batch_size == FIND or self.pictures_per_step >= 1, "1 or more, or 'find'"),
             ("patience_epochs", self.patience_epochs >= 0, "0 or more"),
         ):
             if not holds:
                 raise ConfigError(f"--transfer.{name} must be {wanted}, not {getattr(self, name)}")
+
+    @property
+    def pictures_per_step(self) -> int:
+        """The batch size; the usual one as long as it is still to be found."""
+        return USUAL_BATCH if self.batch_size == FIND else int(self.batch_size)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def phases_for(strategy: Strategy, groups: int, pictures: int, transfer: Transfe
     return freeze_plan(
         strategy,
         groups,
-        epochs=transfer.epochs or strategy.epochs_for(pictures, transfer.batch_size),
+        epochs=transfer.epochs or strategy.epochs_for(pictures, transfer.pictures_per_step),
         count=transfer.layer_groups,
         epochs_per_stage=transfer.epochs_per_stage,
         frozen_epochs=transfer.frozen_epochs,
@@ -169,7 +169,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         learning_rate=_rate(transfer, strategy),
         head_rate=transfer.head_rate,
         layer_decay=transfer.layer_decay,
-        batch_size=transfer.batch_size,
+        batch_size=transfer.pictures_per_step,
         patience_epochs=transfer.patience_epochs,
         seed=settings.seed,
         solver=settings.solver,
@@ -224,6 +224,6 @@ def _training_speed(
         card.preprocess,
         card.backbone,
         trainable=trainable,
-        batch_size=settings.transfer.batch_size,
+        batch_size=settings.transfer.pictures_per_step,
         device=base.execution.device,
     )

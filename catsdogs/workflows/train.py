@@ -19,6 +19,7 @@ from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import draw_curves, save_figure
+from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.evaluate import judge, labelled_records
@@ -95,6 +96,8 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     if "recipe" in plan:
         _calibrate(run)
         save_figure(draw_curves(read_metrics(run.metrics)), run.curves)
+        if run.watch.exists():
+            save_figure(draw_watch(read_metrics(run.watch)), run.watch_figure)
     figures: dict[str, Any] = {}
     if any(record.split == "test" for record in read_split(run.split)):
         report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)

@@ -4,7 +4,7 @@ import inspect
 
 from catsdogs.core import errors
 
-USER_MISTAKES = {"DataError", "ModelError", "ConfigError", "OutputError"}
+USER_MISTAKES = {"DataError", "ModelError", "ConfigError", "OutputError", "DivergedError"}
 
 
 def test_a_users_mistake_is_a_user_error_and_a_bad_picture_is_not():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import time
@@ -12,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -19,7 +19,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from catsdogs.core.errors import ModelError
 from catsdogs.core.files import replacing
 from catsdogs.core.interrupts import Terminated
-from catsdogs.core.metricsfile import METRICS, read_metrics
+from catsdogs.core.metricsfile import METRICS, write_epoch
 from catsdogs.training.task import ClassificationTask
 
 
@@ -137,18 +137,18 @@ class EpochLog(Callback):
         """Write the row in place of any that an interrupted run left for this epoch or later ones."""
         if not trainer.is_global_zero:
             return
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = {name: _shortest(value) for name, value in trainer.callback_metrics.items()}
         row: dict[str, Any] = {name: figures.get(name, "") for name in METRICS}
         row["epoch"] = trainer.current_epoch
         row["learning_rate"] = self._learning_rate
         row["seconds"] = round(time.monotonic() - self._started_s, 3)
-        earlier = read_metrics(self._path) if self._path.exists() else []
-        rows = [old for old in earlier if int(old["epoch"]) < trainer.current_epoch]
-        with replacing(self._path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, METRICS)
-            writer.writeheader()
-            writer.writerows([*rows, row])
+        write_epoch(self._path, METRICS, trainer.current_epoch, [row])
         self._say(_sentence(row, trainer.max_epochs or 0))
+
+
+def _shortest(value: torch.Tensor) -> float:
+    """Return a float32 with the fewest digits that tell it apart."""
+    return float(str(np.float32(value.item())))
 
 
 def _sentence(row: dict[str, Any], epochs: int) -> str:
