@@ -14,6 +14,7 @@ from catsdogs.core.metricsfile import read_metrics
 from catsdogs.core.nesting import nested
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.temperature import fit_temperature
+from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, save_temperature
@@ -99,7 +100,11 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     if any(record.split == "test" for record in read_split(run.split)):
         report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)
         figures = report.to_dict()["metrics"]
-        for name in ("accuracy", "log_loss"):
+        # Where a class is rare, calling nothing by its name is accurate.
+        rare = rare_classes(
+            {name: sum(row) for name, row in zip(report.class_names, report.confusion, strict=True)}
+        )
+        for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
     card = load_card(run.model)
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
