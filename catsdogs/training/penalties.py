@@ -15,11 +15,16 @@ class Penalty(nn.Module):
     Weights are tensors of two dimensions or more: norms and biases are left out. ``start`` is what the
     backbone's weights are when this object is made; the head has none (Li et al. 2018, Explicit Inductive
     Bias for Transfer Learning, equation 3).
+
+    Args:
+        classifier: Whose weights.
+        loss: How much of each.
+        decay: More ``l2``, for a solver that searches the loss itself and cannot decay beside it.
     """
 
-    def __init__(self, classifier: ImageClassifier, loss: Loss) -> None:
+    def __init__(self, classifier: ImageClassifier, loss: Loss, *, decay: float = 0.0) -> None:
         super().__init__()
-        self._loss = loss
+        self._loss, self._l2 = loss, loss.l2 + decay
         # In a list of its own: a parameter that two modules register is in the checkpoint twice.
         self._weights = [parameter for parameter in classifier.parameters() if parameter.ndim > 1]
         backbone = [parameter for parameter in classifier.backbone.parameters() if parameter.ndim > 1]
@@ -35,8 +40,8 @@ class Penalty(nn.Module):
         total: Tensor | float = 0.0
         if self._loss.l1:
             total = total + self._loss.l1 * _sum([weight.abs().sum() for weight in weights])
-        if self._loss.l2:
-            total = total + self._loss.l2 / 2 * _sum([weight.square().sum() for weight in weights])
+        if self._l2:
+            total = total + self._l2 / 2 * _sum([weight.square().sum() for weight in weights])
         moved = [weight - self.get_buffer(name) for name, weight in self._started if weight.requires_grad]
         if moved:
             total = total + self._loss.l2_sp / 2 * _sum([distance.square().sum() for distance in moved])

@@ -55,10 +55,10 @@ def cycled_momentum(schedule: Schedule, step: int, *, total_steps: float) -> flo
 
 def _one_cycle(schedule: Schedule, step: int, steps: float, values: tuple[float, float, float]) -> float:
     """Go from the first of three values to the second during the warm-up, and to the third after it."""
-    top, last = schedule.warmup_share * steps - 1, steps - 1
-    if step <= top or last <= top:
-        return _wave(values[0], values[1], min(1.0, step / top) if top > 0 else 1.0)
-    return _wave(values[1], values[2], min(1.0, (step - max(0.0, top)) / (last - max(0.0, top))))
+    top = max(0.0, schedule.warmup_share * steps - 1)
+    if step < top:
+        return _wave(values[0], values[1], step / top)
+    return _wave(values[1], values[2], min(1.0, (step - top) / max(1.0, steps - 1 - top)))
 
 
 def _wave(start: float, end: float, done: float) -> float:

@@ -35,8 +35,8 @@ class SolverKind:
     Attributes:
         rate: Its learning rate is the strategy's, which is AdamW's, times this (measured: docs/LOG.md).
         weight_decay: Where it is decoupled or the step is the gradient itself, as strong a pull as AdamW's
-            0.01: rate times decay is the same. 0 where it would be rescaled with the gradient (Loshchilov &
-            Hutter 2019, section 2). None where the solver has none.
+            0.01: rate times decay is about the same. 0 where it would be rescaled with the gradient
+            (Loshchilov & Hutter 2019, section 2). Of lbfgs it is a penalty in the loss. None: it has none.
         options: Which of momentum, betas and eps it takes, and the values of its paper.
     """
 
@@ -50,21 +50,21 @@ _MOMENTUM: Mapping[str, Any] = MappingProxyType({"momentum": 0.9})
 
 SOLVERS: Mapping[str, SolverKind] = MappingProxyType(
     {
-        "sgd": SolverKind(300.0, 3e-5),
-        "momentum": SolverKind(50.0, 2e-4, _MOMENTUM),
-        "nesterov": SolverKind(50.0, 2e-4, _MOMENTUM),
-        "rmsprop": SolverKind(0.5, 0.0, MappingProxyType({"momentum": 0.0, "eps": 1e-8})),
-        "rprop": SolverKind(1.0, None),
-        "adagrad": SolverKind(5.0, 0.0, MappingProxyType({"eps": 1e-10})),
+        "sgd": SolverKind(100.0, 1e-4),
+        "momentum": SolverKind(10.0, 1e-3, _MOMENTUM),
+        "nesterov": SolverKind(10.0, 1e-3, _MOMENTUM),
+        "rmsprop": SolverKind(1.0, 0.0, MappingProxyType({"momentum": 0.0, "eps": 1e-8})),
+        "rprop": SolverKind(3.0, None),
+        "adagrad": SolverKind(10.0, 0.0, MappingProxyType({"eps": 1e-10})),
         "adadelta": SolverKind(1000.0, 0.0, MappingProxyType({"eps": 1e-6})),
         "adam": SolverKind(1.0, 0.0, _ADAM),
         "adamw": SolverKind(1.0, 0.01, _ADAM),
-        "adamax": SolverKind(2.0, 0.0, _ADAM),
+        "adamax": SolverKind(3.0, 0.0, _ADAM),
         "nadam": SolverKind(1.0, 0.01, _ADAM),
-        "radam": SolverKind(1.0, 0.01, _ADAM),
-        "asgd": SolverKind(300.0, 3e-5),
-        "lbfgs": SolverKind(1000.0, None),
+        "radam": SolverKind(6.0, 0.002, _ADAM),
+        "asgd": SolverKind(100.0, 1e-4),
+        "lbfgs": SolverKind(1000.0, 0.03),
         "lamb": SolverKind(5.0, 0.01, MappingProxyType({"betas": (0.9, 0.999), "eps": 1e-6})),
-        "lion": SolverKind(0.2, 0.05, MappingProxyType({"betas": (0.9, 0.99)})),
+        "lion": SolverKind(0.4, 0.03, MappingProxyType({"betas": (0.9, 0.99)})),
     }
 )

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from catsdogs.training.recipe import Solver
 
 # Rprop's step sizes stay between these times the rate of the moment.
-_STEP_SIZES = (1e-3, 1.0)
-_CLOSURE_CALLS = 20
+_STEP_SIZES = (0.1, 10.0)
+_STEPS_PER_EPOCH = 5
 
 
 class ScheduledRprop(torch.optim.Rprop):
@@ -48,10 +48,10 @@ def _lion(groups: Sequence[dict[str, Any]], **options: Any) -> Optimizer:
 
 
 def _lbfgs(groups: Sequence[dict[str, Any]]) -> Optimizer:
-    """L-BFGS knows one group; all that trains is the head, and nothing decays."""
+    """L-BFGS knows one group; all that trains is the head, and its decay is a penalty in the loss."""
     parameters = [parameter for group in groups for parameter in group["params"]]
     return torch.optim.LBFGS(
-        [{**groups[-1], "params": parameters}], max_iter=_CLOSURE_CALLS, line_search_fn="strong_wolfe"
+        [{**groups[-1], "params": parameters}], max_iter=_STEPS_PER_EPOCH, line_search_fn="strong_wolfe"
     )
 
 

@@ -60,7 +60,8 @@ class ClassificationTask(pl.LightningModule):
         self._batches_per_epoch = batches_per_epoch
         self.classifier = classifier
         self.recipe = recipe
-        self.penalty = Penalty(classifier, recipe.loss)
+        decay = recipe.solver.decay if recipe.solver.full_batch else 0.0
+        self.penalty = Penalty(classifier, recipe.loss, decay=decay)
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()

@@ -114,8 +114,8 @@ def _warn_of_rare_classes(records: Sequence[ImageRecord]) -> None:
     named = [f"{name!r} (1 training picture in {total / counts[name]:.0f})" for name in rare[:_MOST_NAMED]]
     more = f" and {len(rare) - _MOST_NAMED} more" if len(rare) > _MOST_NAMED else ""
     say(
-        f"warning: rare: {', '.join(named)}{more}; judge by balanced accuracy, and let gradient epochs see them "
-        "with --data.sampler balanced or --loss.class_weights balanced"
+        f"warning: rare: {', '.join(named)}{more}; judge by balanced accuracy, and let gradient "
+        "epochs see them with --data.sampler balanced or --loss.class_weights balanced"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,13 +98,12 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         _calibrate(run)
         save_figure(draw_curves(read_metrics(run.metrics)), run.curves)
     figures: dict[str, Any] = {}
-    if any(record.split == "test" for record in read_split(run.split)):
+    records = read_split(run.split)
+    if any(record.split == "test" for record in records):
         report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)
         figures = report.to_dict()["metrics"]
-        # Where a class is rare, calling nothing by its name is accurate.
-        rare = rare_classes(
-            {name: sum(row) for name, row in zip(report.class_names, report.confusion, strict=True)}
-        )
+        # Where a class is rare, never calling it by its name is accurate.
+        rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
         for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
     card = load_card(run.model)
