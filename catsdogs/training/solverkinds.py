@@ -50,7 +50,7 @@ _MOMENTUM: Mapping[str, Any] = MappingProxyType({"momentum": 0.9})
 
 SOLVERS: Mapping[str, SolverKind] = MappingProxyType(
     {
-        "sgd": SolverKind(100.0, 1e-4),
+        "sgd": SolverKind(30.0, 3e-4),
         "momentum": SolverKind(10.0, 1e-3, _MOMENTUM),
         "nesterov": SolverKind(10.0, 1e-3, _MOMENTUM),
         "rmsprop": SolverKind(1.0, 0.0, MappingProxyType({"momentum": 0.0, "eps": 1e-8})),
@@ -62,7 +62,7 @@ SOLVERS: Mapping[str, SolverKind] = MappingProxyType(
         "adamax": SolverKind(3.0, 0.0, _ADAM),
         "nadam": SolverKind(1.0, 0.01, _ADAM),
         "radam": SolverKind(6.0, 0.002, _ADAM),
-        "asgd": SolverKind(100.0, 1e-4),
+        "asgd": SolverKind(30.0, 3e-4),
         "lbfgs": SolverKind(1000.0, 0.03),
         "lamb": SolverKind(5.0, 0.01, MappingProxyType({"betas": (0.9, 0.999), "eps": 1e-6})),
         "lion": SolverKind(0.4, 0.03, MappingProxyType({"betas": (0.9, 0.99)})),
