@@ -40,9 +40,10 @@ class AugmentedPictures(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
         """Decode and augment one picture for one epoch."""
-        epoch, index = key
+        epoch, drawn = key
+        index = drawn % len(self._pictures.records)
         picture = _read(self._pictures.records[index], self._needed)
-        pixels = self._augmentation(picture, epoch=epoch, index=index)
+        pixels = self._augmentation(picture, epoch=epoch, index=drawn)
         return torch.from_numpy(pixels.copy()), self._pictures.labels[index]
 
 
@@ -68,7 +69,8 @@ class FeatureRows(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
         """Return the same row in every epoch."""
-        return self._rows[key[1]], self._labels[key[1]]
+        index = key[1] % len(self._labels)
+        return self._rows[index], self._labels[index]
 
 
 class CountedRows(Dataset[tuple[Tensor, int, bool]]):
@@ -93,12 +95,16 @@ class EpochDataModule(pl.LightningDataModule):
     Args:
         train: Takes (epoch, index).
         val: Takes positions of ``ShareSampler``.
-        counts: Examples of each.
+        labels: Classes of the training examples.
+        val_count: Validation examples.
         batch_size: Examples per step over all ranks.
         workers: Processes that make examples.
         seed: Of the order.
+        balanced: Whether an epoch has as many examples of every class, instead of each once.
 
     Attributes:
+        train_labels: Classes of the training examples.
+        balanced: As it was given.
         workers: As given.
     """
 
@@ -107,14 +113,17 @@ class EpochDataModule(pl.LightningDataModule):
         train: Dataset[Any],
         val: Dataset[Any],
         *,
-        counts: tuple[int, int],
+        labels: Sequence[int],
+        val_count: int,
         batch_size: int,
         workers: int,
         seed: int,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         self._train, self._val = train, val
-        self._train_count, self._val_count = counts
+        self.train_labels, self.balanced = labels, balanced
+        self._val_count = val_count
         self._batch_size, self.workers, self._seed = batch_size, workers, seed
 
     @property
@@ -174,7 +183,12 @@ class EpochDataModule(pl.LightningDataModule):
 
     def _train_sampler(self, rank: int, ranks: int) -> EpochBatchSampler:
         return EpochBatchSampler(
-            self._train_count, batch_size=self._batch_size, seed=self._seed, rank=rank, ranks=ranks
+            len(self.train_labels),
+            batch_size=self._batch_size,
+            seed=self._seed,
+            rank=rank,
+            ranks=ranks,
+            balance=self.train_labels if self.balanced else None,
         )
 
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
@@ -203,14 +217,17 @@ class ImageDataModule(EpochDataModule):
         batch_size: int,
         workers: int,
         seed: int,
+        balanced: bool = False,
     ) -> None:
         super().__init__(
             AugmentedPictures(train, spec, augmentation),
             PreparedPictures(val, spec),
-            counts=(len(train.records), len(val.records)),
+            labels=train.labels,
+            val_count=len(val.records),
             batch_size=batch_size,
             workers=workers,
             seed=seed,
+            balanced=balanced,
         )
         self._records = train.records
 
@@ -229,14 +246,17 @@ class FeatureDataModule(EpochDataModule):
         *,
         batch_size: int,
         seed: int,
+        balanced: bool = False,
     ) -> None:
         super().__init__(
             FeatureRows(*train),
             CountedRows(*val),
-            counts=(len(train[1]), len(val[1])),
+            labels=train[1],
+            val_count=len(val[1]),
             batch_size=batch_size,
             workers=0,
             seed=seed,
+            balanced=balanced,
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
+
+from catsdogs.core.predictions import IntArray
 
 
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
@@ -15,10 +17,30 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
     A global batch is the same set of pictures whatever the number of ranks; each takes an equal share of it.
     The incomplete batch at the end of an epoch is dropped unless it is the only one, and then it is trimmed
     to a multiple of the ranks.
+
+    Args:
+        pictures: How many there are.
+        batch_size: Over all ranks.
+        seed: Of the order.
+        rank: This process.
+        ranks: How many share a batch.
+        balance: Class of each picture, where every class shall be drawn as often, the pictures of rare ones
+            several times. An index is then that of the picture plus ``pictures`` for each earlier time in the
+            epoch: whoever draws at random from an index draws something else.
     """
 
-    def __init__(self, pictures: int, *, batch_size: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self,
+        pictures: int,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        balance: Sequence[int] | None = None,
+    ) -> None:
         self._pictures = pictures
+        self._classes = None if balance is None else np.asarray(balance)
         self._batch_size = min(batch_size, pictures) // ranks * ranks
         self._seed, self._rank, self._ranks = seed, rank, ranks
         self._epoch = 0
@@ -38,10 +60,26 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """Yield this rank's share of each global batch."""
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._pictures)
+        chance = np.random.default_rng([self._seed, self._epoch])
+        order = chance.permutation(self._pictures)
+        if self._classes is not None:
+            order = _balanced(self._classes, chance)
         for step in range(len(self)):
             batch = order[step * self._batch_size : (step + 1) * self._batch_size]
             yield [(self._epoch, int(index)) for index in batch[self._rank :: self._ranks]]
+
+
+def _balanced(classes: IntArray, chance: np.random.Generator) -> IntArray:
+    """Return as many indices as there are pictures, as many of each class, give or take one."""
+    names = chance.permutation(np.unique(classes))
+    drawn = []
+    for part, name in zip(np.array_split(classes, len(names)), names, strict=True):
+        own = np.flatnonzero(classes == name)
+        times = range(math.ceil(len(part) / len(own)))
+        drawn += [
+            np.concatenate([chance.permutation(own) + time * len(classes) for time in times])[: len(part)]
+        ]
+    return chance.permutation(np.concatenate(drawn))
 
 
 class ShareSampler(Sampler[int]):

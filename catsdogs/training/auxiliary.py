@@ -55,6 +55,6 @@ class AuxiliaryClassifier(nn.Module):
         logits: Tensor = self.head(pool(maps))
         return logits
 
-    def loss(self, labels: Tensor, loss: Loss) -> Tensor:
+    def loss(self, labels: Tensor, loss: Loss, class_weights: Tensor | None = None) -> Tensor:
         """Return what it adds to the loss () of the batch that has just gone through the classifier."""
-        return self.weight * training_loss(self(), labels, loss)
+        return self.weight * training_loss(self(), labels, loss, class_weights)

@@ -11,8 +11,8 @@ from torch import nn
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, trainable_parameters
 from catsdogs.training.recipe import Recipe, Schedule
-from catsdogs.training.schedules import schedule_factor
-from catsdogs.transfer.strategies import FreezePlan
+from catsdogs.training.schedules import cycled_momentum, schedule_factor
+from catsdogs.transfer.strategies import FreezePlan, Phase
 
 HEAD = -1
 
@@ -43,7 +43,8 @@ def parameter_groups(
 
     Biases and the scales of normalisation layers (tensors of one dimension) do not decay: pulling them to
     zero regularises nothing (He et al. 2019, Bag of Tricks, section 3.1). A group ``d`` groups below the
-    head has the rate ``learning_rate * layer_decay ** d`` (Bao et al. 2022, BEiT, appendix).
+    head has the rate ``learning_rate * layer_decay ** d`` (Bao et al. 2022, BEiT, appendix). Where L2-SP
+    pulls the backbone's weights to their start, nothing pulls them to zero (Li et al. 2018, equation 3).
     An auxiliary classifier learns like the head.
 
     Returns:
@@ -62,11 +63,15 @@ def parameter_groups(
     heads = [classifier.head] if auxiliary is None else [classifier.head, auxiliary]
     of_heads = [parameter for head in heads for parameter in head.parameters()]
     parts.append((HEAD, recipe.learning_rate * recipe.head_rate, of_heads))
+    below = 0.0 if recipe.loss.l2_sp else recipe.solver.decay
     return [
         {"params": chosen, "weight_decay": decay, "lr": rate, "layer_group": number}
         for number, rate, parameters in parts
         for decay, chosen in (
-            (recipe.solver.weight_decay, [parameter for parameter in parameters if parameter.ndim > 1]),
+            (
+                recipe.solver.decay if number == HEAD else below,
+                [parameter for parameter in parameters if parameter.ndim > 1],
+            ),
             (0.0, [parameter for parameter in parameters if parameter.ndim <= 1]),
         )
         if chosen
@@ -92,13 +97,27 @@ def rate_factor(
     """
 
     def factor(step: int) -> float:
-        epoch = min(step // steps_per_epoch, plan.epochs - 1)
-        phase = plan.phase_at(epoch)
+        phase, done, total = _position(plan, step, steps_per_epoch, most_steps)
         if layer_group != HEAD and layer_group not in phase.groups:
             return 0.0
-        first, end = plan.cycle_at(epoch)
-        total = min(end * steps_per_epoch, most_steps or math.inf) - first * steps_per_epoch
-        done = step - first * steps_per_epoch
         return phase.rate * schedule_factor(schedule, done, total_steps=total)
 
     return factor
+
+
+def momentum_at(
+    plan: FreezePlan, step: int, *, steps_per_epoch: int, schedule: Schedule, most_steps: int | None = None
+) -> float | None:
+    """Return the momentum of a step (see ``rate_factor``); None where the schedule leaves it alone."""
+    _, done, total = _position(plan, step, steps_per_epoch, most_steps)
+    return cycled_momentum(schedule, done, total_steps=total)
+
+
+def _position(
+    plan: FreezePlan, step: int, steps_per_epoch: int, most_steps: int | None
+) -> tuple[Phase, int, float]:
+    """Return the phase of a step, how many steps of its schedule's cycle came before, and how many it has."""
+    epoch = min(step // steps_per_epoch, plan.epochs - 1)
+    first, end = plan.cycle_at(epoch)
+    total = min(end * steps_per_epoch, most_steps or math.inf) - first * steps_per_epoch
+    return plan.phase_at(epoch), step - first * steps_per_epoch, total

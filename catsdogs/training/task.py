@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 
@@ -19,9 +20,10 @@ from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
 from catsdogs.training.auxiliary import AuxiliaryClassifier
 from catsdogs.training.losses import training_loss
-from catsdogs.training.optimizers import parameter_groups, rate_factor
+from catsdogs.training.optimizers import momentum_at, parameter_groups, rate_factor
+from catsdogs.training.penalties import Penalty
 from catsdogs.training.recipe import Recipe
-from catsdogs.training.solvers import build_solver
+from catsdogs.training.solvers import build_solver, set_momentum
 from catsdogs.transfer.strategies import FreezePlan
 
 
@@ -42,7 +44,10 @@ class ClassificationTask(pl.LightningModule):
         factor: On every rate as a function of the step, in place of the plan's schedule.
         mixing: mixup and CutMix of the training batches, if any.
         auxiliary: A second classifier that learns along; it counts in no figure.
+        class_weights: Of the validation loss, and of the training loss where the recipe says so.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class ClassificationTask(pl.LightningModule):
         factor: Callable[[int], float] | None = None,
         mixing: Mixing | None = None,
         auxiliary: AuxiliaryClassifier | None = None,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self._mixing = mixing
@@ -64,6 +70,10 @@ class ClassificationTask(pl.LightningModule):
         self._batches_per_epoch = batches_per_epoch
         self.classifier = classifier
         self.recipe = recipe
+        decay = recipe.solver.decay if recipe.solver.full_batch else 0.0
+        self.penalty = Penalty(classifier, recipe.loss, decay=decay)
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.train_loss, self.train_accuracy = MeanMetric(), MeanMetric()
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
 
@@ -78,28 +88,43 @@ class ClassificationTask(pl.LightningModule):
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch; the penalties are in it, but not in ``train_loss``."""
         inputs, labels = batch
         if self._mixing is not None and self._mixing.is_on(self._epoch):
             inputs, labels = self._mixing(
                 inputs, labels, epoch=self._epoch, step=batch_idx, rank=self.global_rank
             )
         logits = self(inputs)
-        loss = training_loss(logits, labels, self.recipe.loss)
-        self.train_loss.update(_counted(loss.detach()), len(labels))
-        self.train_accuracy.update(share_right(logits.detach(), labels))
-        self.log_dict(
-            {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy},
-            on_epoch=True,
-            on_step=False,
-        )
-        return loss if self.auxiliary is None else loss + self.auxiliary.loss(labels, self.recipe.loss)
+        asked = self.recipe.loss
+        weights = self.class_weights if asked.class_weights != "none" else None
+        loss = training_loss(logits, labels, asked, weights)
+        self._log_training(loss.detach(), logits.detach(), labels)
+        penalised: Tensor = loss + self.penalty()
+        if self.auxiliary is None:
+            return penalised
+        return penalised + self.auxiliary.loss(labels, asked, weights)
+
+    def _log_training(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        figures = {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
+        # A line search asks many times in one step; the last answer counts.
+        if self.recipe.solver.full_batch:
+            for figure in figures.values():
+                figure.reset()
+        self.train_loss.update(_counted(loss), len(labels))
+        self.train_accuracy.update(share_right(logits, labels))
+        self.log_dict(figures, on_epoch=True, on_step=False)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Set the momentum where the schedule has one."""
+        momentum = None if self._factor else momentum_at(self._plan, self.global_step, **self._steps())
+        if momentum is not None:
+            set_momentum(optimizer, momentum)
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
         """Add the rows of one batch that count."""
         pixels, labels, counts = batch
         logits = self(pixels).float()
-        weights = counts.float()
+        weights = counts.float() if self.class_weights is None else counts * self.class_weights[labels]
         self.val_loss.update(_counted(F.cross_entropy(logits, labels, reduction="none")), weights)
         self.val_accuracy.update((logits.argmax(1) == labels).float(), weights)
         self.log_dict(
@@ -110,18 +135,11 @@ class ClassificationTask(pl.LightningModule):
         """Return the solver over the layer groups, and each group's schedule, step by step."""
         recipe = self.recipe
         groups = parameter_groups(self.classifier, self._groups, self._plan, recipe, self.auxiliary)
+        optimizer = build_solver(recipe.solver, groups, fused=not self.trainer.gradient_clip_val)
         factors = [
-            self._factor
-            or rate_factor(
-                self._plan,
-                group["layer_group"],
-                steps_per_epoch=self._steps_per_epoch(),
-                schedule=recipe.schedule,
-                most_steps=max(0, self.trainer.max_steps) or None,
-            )
-            for group in groups
+            self._factor or rate_factor(self._plan, group["layer_group"], **self._steps())
+            for group in optimizer.param_groups
         ]
-        optimizer = build_solver(recipe.solver, groups)
         return [optimizer], [{"scheduler": LambdaLR(optimizer, factors), "interval": "step"}]
 
     @property
@@ -129,7 +147,15 @@ class ClassificationTask(pl.LightningModule):
         """The epoch that trains, also in the first one after a resume."""
         return int(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
 
-    def _steps_per_epoch(self) -> int:
+    def _steps(self) -> dict[str, Any]:
+        """Return what turns a step into a rate."""
+        return {
+            "steps_per_epoch": self.steps_per_epoch(),
+            "schedule": self.recipe.schedule,
+            "most_steps": max(0, self.trainer.max_steps) or None,
+        }
+
+    def steps_per_epoch(self) -> int:
         """Return the optimizer's steps in one epoch.
 
         ``Trainer.estimated_stepping_batches`` would do, but it starts the data loader before a resumed run

@@ -37,13 +37,16 @@ def training_data(
         run: Split and cached features.
         validates: Whether validation pictures are wanted.
     """
+    balanced = settings.data.sampler == "balanced"
     if plan["cached_features"]:
+        train = read_features(run.features, "train")
         rows, labels = read_features(run.features, "val")
         return FeatureDataModule(
-            read_features(run.features, "train"),
+            train,
             (rows, labels) if validates else (rows[:0], []),
-            batch_size=recipe.batch_size,
+            batch_size=len(train[1]) if recipe.solver.full_batch else recipe.batch_size,
             seed=recipe.seed,
+            balanced=balanced,
         )
     records = read_split(run.split)
     return ImageDataModule(
@@ -54,6 +57,7 @@ def training_data(
         batch_size=recipe.batch_size,
         workers=decoding_workers(settings.data.workers),
         seed=recipe.seed,
+        balanced=balanced,
     )
 
 

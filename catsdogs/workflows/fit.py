@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError, DivergedError
+from catsdogs.data.balance import balanced_weights
 from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, layer_groups
 from catsdogs.models.modelfile import CARD, ModelCard, load_card, load_model, save_model
 from catsdogs.training.auxiliary import AuxiliaryClassifier
+from catsdogs.training.averaging import averaging_for
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
 from catsdogs.training.callbacks.divergence import StopDiverged
 from catsdogs.training.callbacks.throughput import Throughput
 from catsdogs.training.callbacks.watch import WatchLayers
 from catsdogs.training.checks import EXAMPLES, Promise, check
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
+from catsdogs.training.plateau import DropOnPlateau
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
@@ -29,6 +33,7 @@ from catsdogs.transfer.strategies import FreezePlan
 from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.soup import cook, ingredients
 from catsdogs.workflows.workers import available_cores
 
 
@@ -55,11 +60,13 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
     groups = layer_groups(classifier.backbone)
     data = training_data(written, recipe, card, settings, run)
     clock, *watchers = _watchers(data, card, groups, run, say)
+    soup = ingredients(recipe.averaging.models, card, run) if recipe.averaging.kind == "soup" else None
     callbacks = [
         clock,
         ApplyPlan(groups, plan),
         *watchers,
         *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
+        *([soup] if soup else []),
     ]
     trainer = build_trainer(
         settings.trainer,
@@ -75,6 +82,8 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         raise ConfigError(
             f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
         )
+    if recipe.solver.full_batch and trainer.world_size > 1:
+        raise ConfigError(f"--solver.name {recipe.solver.name} searches along one line: give it one device")
     freeze_for_wrapping(classifier, groups, plan)
     weight = written.get("auxiliary", 0.0)
     task = ClassificationTask(
@@ -85,6 +94,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         batches_per_epoch=batches,
         mixing=training_mixing(written, recipe, card),
         auxiliary=AuxiliaryClassifier(classifier, weight, seed=recipe.seed) if weight else None,
+        class_weights=_class_weights(recipe, data, len(card.class_names)),
     )
     checkpoint = str(run.last) if run.last.exists() else None
     if checkpoint is None and trainer.is_global_zero and not alone:
@@ -95,6 +105,8 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         if not trainer.is_global_zero:
             sys.exit(2)  # the first process tells
         raise _with_remedy(error, recipe, run) from error
+    if soup:
+        cook(soup, trainer, task, data, card, run, say)
     return bool(trainer.is_global_zero)
 
 
@@ -151,14 +163,26 @@ def _callbacks(
     *,
     validates: bool,
 ) -> list[Any]:
+    average = averaging_for(recipe)
+
     def save(task: ClassificationTask, epoch: int) -> None:
         best: ImageClassifier = task.classifier
-        save_model(run.model, best, replace(card, training={**card.training, "epoch": epoch}))
+        with average.in_place(best) if average else nullcontext():
+            save_model(run.model, best, replace(card, training={**card.training, "epoch": epoch}))
 
     callbacks = [PromptTermination(), EpochLog(run.metrics, say), BestModel(save), LastCheckpoint(run.last)]
+    callbacks += [average] if average else []
+    callbacks += [DropOnPlateau(recipe.schedule, plan)] if recipe.schedule.name == "plateau" else []
     if validates and recipe.patience_epochs:
         callbacks.insert(0, StopEarly(patience=recipe.patience_epochs, first_epoch=plan.starts[-1]))
     return callbacks
+
+
+def _class_weights(recipe: Recipe, data: EpochDataModule, classes: int) -> list[float] | None:
+    """Return what makes the classes weigh the same where the loss or the sampler is to; else None."""
+    if recipe.loss.class_weights == "none" and not data.balanced:
+        return None
+    return balanced_weights(data.train_labels, classes)
 
 
 def _run(trainer: Any, task: ClassificationTask, data: EpochDataModule, checkpoint: str | None) -> None:

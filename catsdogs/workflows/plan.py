@@ -86,6 +86,8 @@ def _show(strategy: Strategy, base: Base, settings: TrainSettings, out: Path | N
         [(layer.name, f"{layer.parameters:,}", *_cells(layer)) for layer in layers]
         + [("trained", "", *_totals(layers))],
     )
+    if settings.schedule.name == "plateau":
+        say("these rates are plateau's best case: they fall whenever validation stops improving")
     if out is not None:
         save_figure(
             draw_plan(layers, phases.epochs, title=f"{strategy.name} of {base.name}"), out / "plan.png"

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 
 from catsdogs import __version__
-from catsdogs.core.errors import DataError
+from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import AuditReport, audit
+from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import DataLayout, find_labelled
 from catsdogs.data.splits import split_records, straddling, write_split
 from catsdogs.models.backbones import RANDOM, timm_version
@@ -33,6 +34,8 @@ from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
 from catsdogs.workflows.workers import decoding_workers
+
+_MOST_NAMED = 3
 
 
 def prepare(settings: TrainSettings, run: RunFolder) -> None:
@@ -87,7 +90,34 @@ def audit_and_split(settings: TrainSettings, layout: DataLayout, run: RunFolder)
         say(f"warning: {len(shared):,} groups or duplicates lie in several splits that the layout fixes")
     counts = Counter(record.split for record in records)
     say("split: " + ", ".join(f"{counts[name]:,} {name}" for name in ("train", "val", "test")))
+    _require_validation(settings, counts["val"])
+    _warn_of_rare_classes(records)
     return records
+
+
+def _require_validation(settings: TrainSettings, pictures: int) -> None:
+    for option, value, needs in (
+        ("--schedule.name", settings.schedule.name, "plateau"),
+        ("--averaging.kind", settings.averaging.kind, "soup"),
+    ):
+        if value == needs and not pictures:
+            raise ConfigError(
+                f"{option} {needs} follows the validation loss, and there are no validation pictures"
+            )
+
+
+def _warn_of_rare_classes(records: Sequence[ImageRecord]) -> None:
+    counts = Counter(record.label or "" for record in records if record.split == "train")
+    rare = rare_classes(counts)
+    if not rare:
+        return
+    total = sum(counts.values())
+    named = [f"{name!r} (1 training picture in {total / counts[name]:.0f})" for name in rare[:_MOST_NAMED]]
+    more = f" and {len(rare) - _MOST_NAMED} more" if len(rare) > _MOST_NAMED else ""
+    say(
+        f"warning: rare: {', '.join(named)}{more}; judge by balanced accuracy, and let gradient "
+        "epochs see them with --data.sampler balanced or --loss.class_weights balanced"
+    )
 
 
 def _require_two_each(records: Sequence[ImageRecord], class_names: Sequence[str]) -> None:

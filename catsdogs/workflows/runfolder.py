@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def soup(self) -> Path:
+        """The models of the best epochs, until a soup is made of them."""
+        return self.path / "checkpoints" / "soup"
+
+    @property
     def metrics(self) -> Path:
         """One row an epoch."""
         return self.path / "metrics.csv"

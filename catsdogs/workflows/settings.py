@@ -11,7 +11,7 @@ from typing import Any, Literal, get_type_hints
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import AugmentationSettings
 from catsdogs.models.networkspec import CNN, Activation, Initialization, NetworkSpec
-from catsdogs.training.recipe import Loss, Schedule, Solver
+from catsdogs.training.recipe import Averaging, Loss, Schedule, Solver
 from catsdogs.transfer.strategies import STRATEGIES
 from catsdogs.transfer.thresholds import Thresholds
 
@@ -32,6 +32,8 @@ class DataSettings:
         group_by: Regular expression; pictures whose names match the same group stay in one split.
         download: Fetch Microsoft's public archive of cats and dogs (787 MB) first, into root or else data/.
         workers: Processes or threads that decode pictures; by default the processor's cores.
+        sampler: 'balanced' shows as many pictures of every class, those of rare ones several times an epoch;
+            validation then weighs the classes alike too. 'natural' shows each picture once.
     """
 
     root: str = "drawn"
@@ -41,6 +43,7 @@ class DataSettings:
     group_by: str | None = None
     download: bool = False
     workers: int | None = None
+    sampler: Literal["natural", "balanced"] = "natural"
 
 
 @dataclass(frozen=True)
@@ -187,11 +190,12 @@ class TrainSettings:
     solver: Solver = field(default_factory=Solver)
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
+    averaging: Averaging = field(default_factory=Averaging)
     seed: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse an impossible seed, weights in another type than the model file's, and CutMix of features.
+        """Refuse a seed that no generator takes, and options that contradict the model file or each other.
 
         Raises:
             ConfigError: One of them was asked for.
@@ -204,13 +208,12 @@ class TrainSettings:
                 f"--trainer.precision {precision} would train weights that are not float32, "
                 "as the model file holds them; take 32-true, bf16-mixed or 16-mixed"
             )
-        strategy = STRATEGIES.get(self.transfer.strategy)
-        if self.augmentation.cutmix and strategy and not strategy.trains_backbone:
+        if self.data.sampler == "balanced" and self.loss.class_weights == "balanced":
             raise ConfigError(
-                f"--augmentation.cutmix cuts pictures, but the head of {strategy.name} learns from features; "
-                "leave it out, or take a strategy that trains the backbone"
+                "--data.sampler balanced and --loss.class_weights balanced correct twice: take one"
             )
         self._require_used()
+        _check_strategy(self)
 
     @property
     def network_spec(self) -> NetworkSpec | None:
@@ -238,6 +241,39 @@ class TrainSettings:
                 "--model.initialization is for --model.head mlp and for a backbone without weights "
                 "(--model.weights none, --transfer.strategy from_scratch); neither is there"
             )
+
+
+def _check_strategy(settings: TrainSettings) -> None:
+    """Refuse what the strategy cannot do.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    transfer, strategy = settings.transfer, STRATEGIES.get(settings.transfer.strategy)
+    if settings.augmentation.cutmix and strategy and not strategy.trains_backbone:
+        raise ConfigError(
+            f"--augmentation.cutmix cuts pictures, but the head of {strategy.name} learns from features; "
+            "leave it out, or take a strategy that trains the backbone"
+        )
+    if settings.loss.l2_sp and strategy and not (strategy.trains_backbone and strategy.pretrained):
+        raise ConfigError(f"--loss.l2_sp: {strategy.name} has no pretrained weights that train; leave it out")
+    if not settings.solver.full_batch:
+        return
+    alone = "only where a head trains alone (--transfer.strategy linear_probe --model.head mlp)"
+    for holds, wanted in (
+        (strategy is not None and not strategy.trains_backbone, alone),
+        (
+            transfer.learning_rate != FIND,
+            "and finds the length of each step: leave out --transfer.learning_rate",
+        ),
+        (not settings.model.dropout, "and needs the same loss twice: leave out --model.dropout"),
+        (
+            "mixed" not in str(settings.trainer.get("precision")),
+            "in 32-true only: leave out --trainer.precision",
+        ),
+    ):
+        if not holds:
+            raise ConfigError(f"--solver.name {settings.solver.name} works {wanted}")
 
 
 def sections() -> dict[str, type]:

@@ -166,7 +166,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
     transfer = settings.transfer
     return Recipe(
         epochs=phases.epochs,
-        learning_rate=_rate(transfer, strategy),
+        learning_rate=_rate(settings, strategy),
         head_rate=transfer.head_rate,
         layer_decay=transfer.layer_decay,
         batch_size=transfer.pictures_per_step,
@@ -175,6 +175,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         solver=settings.solver,
         schedule=settings.schedule,
         loss=settings.loss,
+        averaging=settings.averaging,
     )
 
 
@@ -200,10 +201,10 @@ def _say_unused(asked: AugmentationSettings, strategy: Strategy, *, gradients: b
         )
 
 
-def _rate(transfer: TransferSettings, strategy: Strategy) -> float:
-    """Return the rate that was asked for, or the strategy's; one that is to be found starts from that."""
-    given = transfer.learning_rate
-    return strategy.learning_rate if given in (None, FIND) else float(given)
+def _rate(settings: TrainSettings, strategy: Strategy) -> float:
+    """Return the rate that was asked for, or the strategy's for this solver; 'find' starts from that."""
+    given = settings.transfer.learning_rate
+    return strategy.learning_rate * settings.solver.rate if given in (None, FIND) else float(given)
 
 
 def _training_speed(

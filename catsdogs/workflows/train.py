@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from catsdogs.core.metricsfile import read_metrics
 from catsdogs.core.nesting import nested
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.temperature import fit_temperature
+from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, save_temperature
@@ -99,10 +101,13 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         if run.watch.exists():
             save_figure(draw_watch(read_metrics(run.watch)), run.watch_figure)
     figures: dict[str, Any] = {}
-    if any(record.split == "test" for record in read_split(run.split)):
+    records = read_split(run.split)
+    if any(record.split == "test" for record in records):
         report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)
         figures = report.to_dict()["metrics"]
-        for name in ("accuracy", "log_loss"):
+        # Where a class is rare, never calling it by its name is accurate.
+        rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
+        for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
     card = load_card(run.model)
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}

@@ -1,5 +1,7 @@
 """Which pictures a step sees."""
 
+from collections import Counter
+
 import pytest
 
 from catsdogs.data.samplers import EpochBatchSampler, ShareSampler
@@ -64,3 +66,34 @@ def test_every_picture_counts_once_and_no_rank_waits(pictures, ranks):
     assert sorted(counted) == list(range(pictures))
     repeated = [-1 - position for share in shares for position in share if position < 0]
     assert all(0 <= index < pictures for index in repeated)
+
+
+class TestBalanced:
+    """40 pictures of class 0, 8 of class 1, 2 of class 2."""
+
+    CLASSES = (0,) * 40 + (1,) * 8 + (2,) * 2
+
+    def drawn(self, number=0, **options):
+        given = {"batch_size": 10, "seed": 0, "balance": self.CLASSES, **options}
+        return [item for batch in epoch(EpochBatchSampler(50, **given), number) for item in batch]
+
+    def test_every_class_is_drawn_as_often(self):
+        for number in range(5):
+            counts = Counter(self.CLASSES[index % 50] for _, index in self.drawn(number))
+            assert sum(counts.values()) == 50
+            assert max(counts.values()) - min(counts.values()) <= 1
+
+    def test_the_pictures_of_a_class_take_turns_and_no_two_draws_are_one(self):
+        indices = [index for _, index in self.drawn()]
+        assert len(set(indices)) == 50, "two crops of a picture would be the same"
+        times = Counter(index % 50 for index in indices)
+        assert {times[index] for index in (48, 49)} <= {8, 9}
+        assert {times[index] for index in range(40, 48)} <= {2, 3}
+        assert {times[index] for index in range(40)} <= {0, 1}
+
+    def test_ranks_share_what_one_process_draws_and_epochs_differ(self):
+        shares = [self.drawn(3, rank=rank, ranks=2) for rank in (0, 1)]
+        assert sorted(shares[0] + shares[1]) == sorted(self.drawn(3))
+        assert not set(shares[0]) & set(shares[1])
+        assert self.drawn(3) == self.drawn(3)
+        assert [index for _, index in self.drawn(3)] != [index for _, index in self.drawn(4)]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from proving import Digests, Witness, make_classifier, named_plan, train
+from proving import Digests, Witness, digest, make_classifier, named_plan, train
 
+from catsdogs.training.averaging import AverageWeights
 from catsdogs.training.optimizers import training_parameters
 
 DDP = {"devices": 2, "strategy": "auto"}
@@ -50,12 +51,19 @@ class Keep(Digests):
 
 
 class RanksAgree(Digests):
-    """Fails where two ranks have learned different things."""
+    """Fails where two ranks have learned different things, or average them to different ones."""
+
+    def __init__(self, average: AverageWeights | None = None) -> None:
+        super().__init__()
+        self._average = average
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Compare the state of all ranks."""
         super().on_train_epoch_end(trainer, pl_module)
         found: list[Any] = [None] * trainer.world_size
+        if self._average is not None:
+            with self._average.in_place(pl_module.classifier):
+                self.found[-1] += digest(pl_module.classifier)
         torch.distributed.all_gather_object(found, self.found[-1])
         assert len(set(found)) == 1, f"ranks differ after epoch {trainer.current_epoch}"
 
@@ -82,7 +90,8 @@ def main(folder: Path, names: list[str]) -> None:
     for name in names:
         classifier, plan = gradual(*CASES[name])
         whole, place = Keep(folder / name), folder / name
-        task = train(classifier, plan, place, Witness(plan), RanksAgree(), whole, options=DDP)
+        average = AverageWeights("ema")
+        task = train(classifier, plan, place, average, Witness(plan), RanksAgree(average), whole, options=DDP)
         again, plan = gradual(*CASES[name])
         rest = Digests()
         train(again, plan, folder / f"{name}-resumed", rest, checkpoint=place / "cut.ckpt", options=DDP)

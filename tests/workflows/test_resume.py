@@ -17,7 +17,7 @@ import torch
 
 from catsdogs.cli.main import main
 from catsdogs.models.layergroups import layer_groups
-from catsdogs.models.modelfile import load_model
+from catsdogs.models.modelfile import load_card, load_model
 from catsdogs.training import freezing
 from catsdogs.training.callbacks import EpochLog
 from catsdogs.training.optimizers import training_parameters
@@ -50,7 +50,8 @@ def same(first, second):
     ends = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (first, second)]
     models = [(run / "model" / "model.safetensors").read_bytes() for run in (first, second)]
     return models[0] == models[1] and all(
-        equal(ends[0][key], ends[1][key]) for key in ("state_dict", "optimizer_states", "lr_schedulers")
+        equal(ends[0][key], ends[1][key])
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks")
     )
 
 
@@ -80,6 +81,17 @@ def check_moved(run):
         assert torch.equal(value, end[f"classifier.backbone.{name}"]) == (name not in training), name
 
 
+def check_model_is_the_average(run, killed):
+    """Where an average is kept, the model file holds that of the best epoch."""
+    epoch = load_card(run).training["epoch"]
+    place = killed(epoch + 1) if killed(epoch + 1).exists() else run
+    state = torch.load(place / "checkpoints" / "last.ckpt", weights_only=True)
+    average = state["callbacks"].get("AverageWeights", {}).get("average")
+    if average is not None:
+        assert equal(load_model(run)[0].state_dict(), average)
+        assert not equal(average, {name: state["state_dict"][f"classifier.{name}"] for name in average})
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -89,6 +101,8 @@ def check_moved(run):
                 *["--model.backbone", "test_efficientnet", "--transfer.strategy", "finetune_top"],
                 *["--transfer.frozen_epochs", "2", "--transfer.epochs", "2", "--transfer.layer_decay", "0.7"],
                 *["--augmentation.preset", "strong"],
+                *["--averaging.kind", "ema", "--schedule.name", "plateau", "--schedule.patience_epochs", "1"],
+                *["--solver.name", "momentum", "--loss.l2_sp", "0.1", "--data.sampler", "balanced"],
             ],
             id="frozen-then-top",
         ),
@@ -99,6 +113,7 @@ def test_killed_before_at_and_after_each_unfreezing_is_bit_equal(tmp_path, kille
     assert main([*RUN, *more, "--run", str(whole)]) == 0
     assert len(phases(whole)) > 1
     check_moved(whole)
+    check_model_is_the_average(whole, killed)
     for epoch in range(sum(phase["epochs"] for phase in phases(whole))):
         assert not (killed(epoch) / "summary.json").exists()
         assert main(["train", "--resume", str(killed(epoch))]) == 0
