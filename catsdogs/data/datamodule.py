@@ -142,7 +142,10 @@ class EpochDataModule(pl.LightningDataModule):
         for rank in range(ranks):
             sampler = self._train_sampler(rank, ranks)
             sampler.set_epoch(epoch)
-            names += [self.name_of(index) for _, index in next(islice(sampler, batch, None), ())]
+            names += [
+                self.name_of(index % len(self.train_labels))
+                for _, index in next(islice(sampler, batch, None), ())
+            ]
         return names
 
     def name_of(self, index: int) -> str:

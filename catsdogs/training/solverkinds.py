@@ -54,7 +54,7 @@ SOLVERS: Mapping[str, SolverKind] = MappingProxyType(
         "momentum": SolverKind(10.0, 1e-3, _MOMENTUM),
         "nesterov": SolverKind(10.0, 1e-3, _MOMENTUM),
         "rmsprop": SolverKind(1.0, 0.0, MappingProxyType({"momentum": 0.0, "eps": 1e-8})),
-        "rprop": SolverKind(3.0, None),
+        "rprop": SolverKind(1.0, None),
         "adagrad": SolverKind(10.0, 0.0, MappingProxyType({"eps": 1e-10})),
         "adadelta": SolverKind(1000.0, 0.0, MappingProxyType({"eps": 1e-6})),
         "adam": SolverKind(1.0, 0.0, _ADAM),
@@ -64,7 +64,7 @@ SOLVERS: Mapping[str, SolverKind] = MappingProxyType(
         "radam": SolverKind(6.0, 0.002, _ADAM),
         "asgd": SolverKind(30.0, 3e-4),
         "lbfgs": SolverKind(1000.0, 0.03),
-        "lamb": SolverKind(5.0, 0.01, MappingProxyType({"betas": (0.9, 0.999), "eps": 1e-6})),
-        "lion": SolverKind(0.4, 0.03, MappingProxyType({"betas": (0.9, 0.99)})),
+        "lamb": SolverKind(3.0, 0.01, MappingProxyType({"betas": (0.9, 0.999), "eps": 1e-6})),
+        "lion": SolverKind(0.2, 0.05, MappingProxyType({"betas": (0.9, 0.99)})),
     }
 )

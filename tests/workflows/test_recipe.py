@@ -13,6 +13,7 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
 from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
+from catsdogs.data.presets import PRESETS
 from catsdogs.models.modelfile import load_card, load_model
 from catsdogs.training.task import ClassificationTask
 
@@ -88,7 +89,7 @@ def test_a_picture_that_is_drawn_twice_is_cropped_twice(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
     records = LabelledPictures((ImageRecord("one.png", str(tmp_path), "one.png"),), (1,))
     spec = PreprocessSpec(32, 32)
-    pictures = AugmentedPictures(records, spec, Augmentation(spec, seed=0))
+    pictures = AugmentedPictures(records, spec, Augmentation(spec, PRESETS["light"], seed=0))
     (first, label), (second, again) = pictures[0, 0], pictures[0, 1]
     assert (label, again) == (1, 1)
     assert not torch.equal(first, second)

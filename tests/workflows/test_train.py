@@ -244,7 +244,7 @@ def test_early_stopping_stops_and_keeps_the_best(tmp_path, start):
         "--transfer.strategy",
         "from_scratch",
         "--transfer.learning_rate",
-        "1.0",
+        "0.05",
         "--transfer.patience_epochs",
         "1",
     ]
