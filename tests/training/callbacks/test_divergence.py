@@ -95,3 +95,14 @@ def test_names_are_those_of_the_examples_that_the_step_has_seen():
     sampler.set_epoch(4)
     for number, batch in enumerate(sampler):
         assert data.batch_names(4, number) == [f"row {index}" for _, index in batch]
+
+
+def test_names_of_a_balanced_epoch_are_those_of_its_pictures():
+    from catsdogs.data.datamodule import FeatureDataModule
+
+    rows = torch.arange(20.0)[:, None]
+    labels = [0] * 18 + [1] * 2
+    data = FeatureDataModule((rows, labels), (rows[:0], []), batch_size=BATCH, seed=3, balanced=True)
+    names = [name for batch in range(data.batches_per_epoch(1)) for name in data.batch_names(0, batch)]
+    assert set(names) <= {f"row {index}" for index in range(20)}
+    assert max(map(names.count, ("row 18", "row 19"))) > 1
