@@ -37,7 +37,7 @@ def parameter_groups(
     groups: Sequence[LayerGroup],
     plan: FreezePlan,
     recipe: Recipe,
-    auxiliary: nn.Module | None = None,
+    companions: Sequence[nn.Module] = (),
 ) -> list[dict[str, Any]]:
     """Return every tensor that trains in some phase, once: by layer group, with and without weight decay.
 
@@ -45,7 +45,7 @@ def parameter_groups(
     zero regularises nothing (He et al. 2019, Bag of Tricks, section 3.1). A group ``d`` groups below the
     head has the rate ``learning_rate * layer_decay ** d`` (Bao et al. 2022, BEiT, appendix). Where L2-SP
     pulls the backbone's weights to their start, nothing pulls them to zero (Li et al. 2018, equation 3).
-    An auxiliary classifier learns like the head.
+    Companions (an auxiliary classifier, a map to a teacher's features) learn like the head.
 
     Returns:
         What torch's optimizers take, and ``layer_group``: the group's number, or ``HEAD``.
@@ -60,8 +60,7 @@ def parameter_groups(
         )
         for number, group in enumerate(groups)
     ]
-    heads = [classifier.head] if auxiliary is None else [classifier.head, auxiliary]
-    of_heads = [parameter for head in heads for parameter in head.parameters()]
+    of_heads = [parameter for head in (classifier.head, *companions) for parameter in head.parameters()]
     parts.append((HEAD, recipe.learning_rate * recipe.head_rate, of_heads))
     below = 0.0 if recipe.loss.l2_sp else recipe.solver.decay
     return [

@@ -178,6 +178,41 @@ class Averaging:
         )
 
 
+@dataclass(frozen=True)
+class Distillation:
+    """Learning from a trained model as well as from the labels.
+
+    Attributes:
+        teacher: Its run or model folder; it knows the same classes. It sees what the network sees, scaled to
+            its own input.
+        weight: Share of its answers in the loss; the labels have the rest.
+        temperature: Softens both answers before they are compared.
+        features: Weight of the distance to its features, as a linear map of the network's own gives them.
+    """
+
+    teacher: str | None = None
+    weight: float = 0.9
+    temperature: float = 2.0
+    features: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no loss can use, and those without a teacher.
+
+        Raises:
+            ConfigError: One of them was given; the message names it.
+        """
+        _require(
+            "distillation",
+            self,
+            weight=(0 <= self.weight <= 1, "in [0, 1]"),
+            temperature=(0 < self.temperature < float("inf"), "positive"),
+            features=(0 <= self.features < float("inf"), "0 or more"),
+        )
+        for name in ("weight", "temperature", "features"):
+            if self.teacher is None and getattr(self, name) != getattr(Distillation, name):
+                raise ConfigError(f"--distillation.{name} needs --distillation.teacher")
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The numbers of one training run.
@@ -194,6 +229,7 @@ class Recipe:
         schedule: How the learning rate changes.
         loss: What is minimised.
         averaging: Which weights are validated and kept.
+        distillation: Whose answers are learned beside the labels.
     """
 
     epochs: int
@@ -207,6 +243,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
     averaging: Averaging = field(default_factory=Averaging)
+    distillation: Distillation = field(default_factory=Distillation)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -19,6 +19,7 @@ from catsdogs.data.mixing import Mixing
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
 from catsdogs.training.auxiliary import AuxiliaryClassifier
+from catsdogs.training.distillation import Teacher
 from catsdogs.training.losses import training_loss
 from catsdogs.training.optimizers import momentum_at, parameter_groups, rate_factor
 from catsdogs.training.penalties import Penalty
@@ -44,6 +45,7 @@ class ClassificationTask(pl.LightningModule):
         factor: On every rate as a function of the step, in place of the plan's schedule.
         mixing: mixup and CutMix of the training batches, if any.
         auxiliary: A second classifier that learns along; it counts in no figure.
+        teacher: Whose answers are learned beside the labels; they count in no figure.
         class_weights: Of the validation loss, and of the training loss where the recipe says so.
     """
 
@@ -60,11 +62,12 @@ class ClassificationTask(pl.LightningModule):
         factor: Callable[[int], float] | None = None,
         mixing: Mixing | None = None,
         auxiliary: AuxiliaryClassifier | None = None,
+        teacher: Teacher | None = None,
         class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self._mixing = mixing
-        self.auxiliary = auxiliary
+        self.auxiliary, self.teacher = auxiliary, teacher
         self._factor = factor
         self._groups, self._plan = groups, plan
         self._batches_per_epoch = batches_per_epoch
@@ -88,7 +91,7 @@ class ClassificationTask(pl.LightningModule):
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of one batch; the penalties are in it, but not in ``train_loss``."""
+        """Return the loss of one batch; penalties and a teacher's answers are not in ``train_loss``."""
         inputs, labels = batch
         if self._mixing is not None and self._mixing.is_on(self._epoch):
             inputs, labels = self._mixing(
@@ -99,6 +102,8 @@ class ClassificationTask(pl.LightningModule):
         weights = self.class_weights if asked.class_weights != "none" else None
         loss = training_loss(logits, labels, asked, weights)
         self._log_training(loss.detach(), logits.detach(), labels)
+        if self.teacher is not None:
+            loss = self.teacher.loss(inputs, logits, loss)
         penalised: Tensor = loss + self.penalty()
         if self.auxiliary is None:
             return penalised
@@ -134,7 +139,8 @@ class ClassificationTask(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the solver over the layer groups, and each group's schedule, step by step."""
         recipe = self.recipe
-        groups = parameter_groups(self.classifier, self._groups, self._plan, recipe, self.auxiliary)
+        companions = [part for part in (self.auxiliary, self.teacher) if part is not None]
+        groups = parameter_groups(self.classifier, self._groups, self._plan, recipe, companions)
         optimizer = build_solver(recipe.solver, groups, fused=not self.trainer.gradient_clip_val)
         factors = [
             self._factor or rate_factor(self._plan, group["layer_group"], **self._steps())

@@ -34,6 +34,7 @@ from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.soup import cook, ingredients
+from catsdogs.workflows.teaching import teacher_for
 from catsdogs.workflows.workers import available_cores
 
 
@@ -94,6 +95,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         batches_per_epoch=batches,
         mixing=training_mixing(written, recipe, card),
         auxiliary=AuxiliaryClassifier(classifier, weight, seed=recipe.seed) if weight else None,
+        teacher=teacher_for(classifier, recipe, run),
         class_weights=_class_weights(recipe, data, len(card.class_names)),
     )
     checkpoint = str(run.last) if run.last.exists() else None

@@ -33,6 +33,7 @@ from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
+from catsdogs.workflows.teaching import adopt_teacher
 from catsdogs.workflows.workers import decoding_workers
 
 _MOST_NAMED = 3
@@ -45,6 +46,7 @@ def prepare(settings: TrainSettings, run: RunFolder) -> None:
         UserError: The pictures, the backbone or the settings do not allow it.
     """
     layout = find_pictures_to_learn(settings)
+    adopt_teacher(settings.distillation, layout.class_names, run)
     records = audit_and_split(settings, layout, run)
     _prepare_model(settings, layout.class_names, records, run)
 
@@ -192,6 +194,8 @@ def _prepare_model(
     if start.plan:
         speed, epochs = start.plan["training_speed"], start.plan["recipe"]["epochs"]
         say(f"{chosen.strategy.name}: {epochs} epochs at {speed['precision']}")
+    if settings.distillation.teacher and not chosen.strategy.trains_backbone:
+        say(f"warning: --distillation.teacher teaches nothing: {chosen.strategy.name} trains no backbone")
     if start.plan.get("cached_features"):
         assert chosen.study is not None
         write_features(run.features, chosen.study, start.card.stages)

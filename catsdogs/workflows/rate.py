@@ -20,6 +20,7 @@ from catsdogs.transfer.strategies import FreezePlan, Phase
 from catsdogs.workflows.data import training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.teaching import teacher_for
 
 
 def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> RateSweep:
@@ -63,6 +64,7 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
         batches_per_epoch=batches,
         factor=rising_factor(recipe.learning_rate, STEPS),
         mixing=training_mixing(plan, recipe, card, until_epoch=epochs),
+        teacher=teacher_for(classifier, recipe, run),
     )
     with progress("finding a learning rate", None), quiet():
         trainer.fit(task, datamodule=data)

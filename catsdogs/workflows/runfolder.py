@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "checkpoints" / "start"
 
     @property
+    def teacher(self) -> Path:
+        """The model whose answers are learned beside the labels."""
+        return self.path / "checkpoints" / "teacher"
+
+    @property
     def features(self) -> Path:
         """Cached features that a head learns from where the backbone stays frozen."""
         return self.path / "checkpoints" / "features.npz"

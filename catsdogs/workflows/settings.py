@@ -11,7 +11,7 @@ from typing import Any, Literal, get_type_hints
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import AugmentationSettings
 from catsdogs.models.networkspec import CNN, Activation, Initialization, NetworkSpec
-from catsdogs.training.recipe import Averaging, Loss, Schedule, Solver
+from catsdogs.training.recipe import Averaging, Distillation, Loss, Schedule, Solver
 from catsdogs.transfer.strategies import STRATEGIES
 from catsdogs.transfer.thresholds import Thresholds
 
@@ -191,6 +191,7 @@ class TrainSettings:
     schedule: Schedule = field(default_factory=Schedule)
     loss: Loss = field(default_factory=Loss)
     averaging: Averaging = field(default_factory=Averaging)
+    distillation: Distillation = field(default_factory=Distillation)
     seed: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
 
@@ -253,6 +254,11 @@ def _check_strategy(settings: TrainSettings) -> None:
     if settings.augmentation.cutmix and strategy and not strategy.trains_backbone:
         raise ConfigError(
             f"--augmentation.cutmix cuts pictures, but the head of {strategy.name} learns from features; "
+            "leave it out, or take a strategy that trains the backbone"
+        )
+    if settings.distillation.teacher and strategy and not strategy.trains_backbone:
+        raise ConfigError(
+            f"--distillation.teacher answers pictures, but the head of {strategy.name} learns from features; "
             "leave it out, or take a strategy that trains the backbone"
         )
     if settings.loss.l2_sp and strategy and not (strategy.trains_backbone and strategy.pretrained):

@@ -19,7 +19,7 @@ from catsdogs.models.modelfile import ModelCard, cut_backbone
 from catsdogs.models.stages import TOP, check_stages
 from catsdogs.reporting.console import progress, say
 from catsdogs.training.optimizers import training_parameters
-from catsdogs.training.recipe import Recipe
+from catsdogs.training.recipe import Distillation, Recipe
 from catsdogs.training.trial import TrainingSpeed, fastest_training
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import ScoredProbe, best, score_linear, score_svm, svm_stages
@@ -176,6 +176,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         schedule=settings.schedule,
         loss=settings.loss,
         averaging=settings.averaging,
+        distillation=settings.distillation if strategy.trains_backbone else Distillation(),
     )
 
 

@@ -79,7 +79,7 @@ def test_it_learns_like_the_head(classifier):
     groups = layer_groups(classifier.backbone)
     plan = freeze_plan(find_strategy("from_scratch"), len(groups), epochs=1)
     recipe = Recipe(1, 0.1, 3.0, 0.5, 8, 0, 0)
-    parts = parameter_groups(classifier, groups, plan, recipe, auxiliary)
+    parts = parameter_groups(classifier, groups, plan, recipe, [auxiliary])
     of_heads = [part for part in parts if part["layer_group"] == HEAD]
     held = {id(p) for part in of_heads for p in part["params"]}
     wanted = [*classifier.head.parameters(), *auxiliary.parameters()]
