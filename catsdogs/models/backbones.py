@@ -1,57 +1,31 @@
-"""The only door to timm: create a backbone, load its weights strictly, and say how it wants its pictures.
+"""Create a timm backbone, load its weights strictly, and fit it to a size of picture.
 
 A backbone here is a timm network without its classifier: float (B, 3, H, W) in, features (B, D) out.
 """
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import timm
 import torch
-from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
-from catsdogs.core.preprocess import CROP_MODES, PreprocessSpec
-from catsdogs.models.cnn import CatsdogsCNN
+from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.hub import brief_hub
 from catsdogs.models.networkspec import CNN, NetworkSpec
+from catsdogs.models.preprocessing import spec_from_metadata, timm_spec
+from catsdogs.models.registry import pretrained_weights, require_known
 from catsdogs.models.weightsfile import first_line, read_weights
 
 HUB, RANDOM = "hub", "none"
 _SHOWN_KEYS = 3
-
-
-# Where timm looks for what its registry says of a network that this module defines.
-default_cfgs = timm.models.generate_default_cfgs(
-    {
-        CNN: {
-            "input_size": (3, 96, 96),
-            "min_input_size": (3, 32, 32),
-            "pool_size": (6, 6),
-            "interpolation": "bilinear",
-            "crop_pct": 0.95,
-            "first_conv": "stem.0.conv",
-            "classifier": "fc",
-        }
-    }
-)
-
-
-@timm.models.register_model
-def catsdogs_cnn(pretrained: bool = False, **options: Any) -> nn.Module:
-    """Return what ``timm.create_model("catsdogs_cnn")`` does; the options are those of a ``NetworkSpec``."""
-    network: nn.Module = timm.models.build_model_with_cfg(
-        CatsdogsCNN, CNN, pretrained, feature_cfg={"feature_cls": "getter"}, **options
-    )
-    return network
 
 
 def create_backbone(
@@ -79,7 +53,7 @@ def create_backbone(
     Raises:
         ModelError: The name is unknown, the weights cannot be had or do not fit, or the size is impossible.
     """
-    _require_known(name)
+    require_known(name)
     if not 0 <= stochastic_depth < 1:
         raise ModelError(f"stochastic depth {stochastic_depth} is outside [0, 1)")
     options: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
@@ -125,11 +99,6 @@ def pretrained_classifier(
     return weight.detach().float().numpy(), bias.detach().float().numpy()
 
 
-def timm_version() -> str:
-    """Return the version of timm, which decides what an architecture's name means."""
-    return str(timm.__version__)
-
-
 def feature_width(backbone: nn.Module) -> int:
     """Return D, the width of the features that a backbone made here gives."""
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
@@ -153,51 +122,6 @@ def fit_to_input(backbone: nn.Module, spec: PreprocessSpec) -> None:
         raise ModelError(
             f"{config.get('architecture')} cannot work at {size[0]}x{size[1]} px: {first_line(error)}"
         ) from error
-
-
-def timm_spec(backbone: nn.Module) -> PreprocessSpec:
-    """Return the preprocessing that timm's own configuration gives for this network."""
-    config = resolve_model_data_config(backbone)  # type: ignore[no-untyped-call]
-    _, height, width = config["input_size"]
-    crop_mode = config["crop_mode"] if config["crop_mode"] in CROP_MODES else "center"
-    return PreprocessSpec(
-        height_px=height,
-        width_px=width,
-        crop_fraction=config["crop_pct"],
-        crop_mode=crop_mode,
-        interpolation=config["interpolation"] if config["interpolation"] != "random" else "bilinear",
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-    )
-
-
-def spec_from_metadata(
-    spec: PreprocessSpec, metadata: Mapping[str, str], name: str, source: str
-) -> PreprocessSpec:
-    """Override ``spec`` with what a safetensors file says about its own preprocessing.
-
-    Raises:
-        ModelError: The file names another architecture, or a value makes no sense.
-    """
-    architecture = metadata.get("architecture")
-    if architecture and architecture != name.partition(".")[0]:
-        raise ModelError(f"{source} holds weights of {architecture}, not of {name}")
-    changes: dict[str, Any] = {}
-    try:
-        if "input_size" in metadata:
-            _, changes["height_px"], changes["width_px"] = map(int, metadata["input_size"].split(","))
-        if "crop_pct" in metadata:
-            changes["crop_fraction"] = float(metadata["crop_pct"])
-        for key in ("mean", "std"):
-            if key in metadata:
-                changes[key] = tuple(map(float, metadata[key].split(",")))
-    except ValueError as error:
-        raise ModelError(f"{source} has damaged metadata: {error}") from error
-    changes |= {key: metadata[key] for key in ("interpolation", "crop_mode") if key in metadata}
-    try:
-        return replace(spec, **changes)
-    except ModelError as error:
-        raise ModelError(f"{source} has damaged metadata: {error}") from error
 
 
 def load_strictly(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -235,18 +159,20 @@ def load_strictly(backbone: nn.Module, state: Mapping[str, Tensor], source: str)
         raise ModelError(f"{source} cannot be used: {first_line(error)}") from error
 
 
-def nearest_names(name: str, count: int = 5) -> list[str]:
-    """Return the known architectures whose names are most like ``name``."""
-    return difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=count, cutoff=0.5)
+def grouped_parameters(backbone: nn.Module) -> list[list[str]]:
+    """Return the names of the parameters by timm's own coarse layer groups, from the input to the top."""
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        return [[name for name, _ in backbone.named_parameters()]]
+    groups = timm.models.group_parameters(backbone, matcher(coarse=True))
+    return [groups[number] for number in sorted(groups)]
 
 
-def _require_known(name: str) -> None:
-    # Only plain names: timm takes `hf-hub:...` and `local-dir:...` as places to fetch from.
-    if ":" not in name and "/" not in name and timm.is_model(name.partition(".")[0]):
-        return
-    near = nearest_names(name)
-    hint = f"; the nearest are {', '.join(near)}" if near else "; timm.list_models() names them all"
-    raise ModelError(f"timm has no backbone {name!r}{hint}")
+def outline(name: str) -> nn.Module:
+    """Build a backbone that has shapes but no numbers: to count its parameters, not to run it."""
+    require_known(name)
+    with torch.device("meta"):
+        return _create(name, {})
 
 
 def _set_input_size(backbone: nn.Module, size: tuple[int, int]) -> None:
@@ -303,61 +229,3 @@ def _classifier_prefixes(backbone: nn.Module) -> tuple[str, ...]:
 def _some(keys: list[str]) -> str:
     shown = ", ".join(keys[:_SHOWN_KEYS])
     return shown if len(keys) <= _SHOWN_KEYS else f"{shown} and {len(keys) - _SHOWN_KEYS} more"
-
-
-def grouped_parameters(backbone: nn.Module) -> list[list[str]]:
-    """Return the names of the parameters by timm's own coarse layer groups, from the input to the top."""
-    matcher = getattr(backbone, "group_matcher", None)
-    if matcher is None:
-        return [[name for name, _ in backbone.named_parameters()]]
-    groups = timm.models.group_parameters(backbone, matcher(coarse=True))
-    return [groups[number] for number in sorted(groups)]
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainedWeights:
-    """What timm tells about the weights that a name stands for.
-
-    Attributes:
-        name: The architecture with the tag of these weights.
-        license: As their authors named it, or None.
-        hub_id: The hub's repository that holds them, or None.
-    """
-
-    name: str
-    license: str | None
-    hub_id: str | None
-
-
-def architectures() -> list[str]:
-    """Return the names of all of timm's architectures, without tags."""
-    return list(timm.list_models())
-
-
-def tagged_names() -> list[str]:
-    """Return the names, with their tags, of all weights that timm can fetch."""
-    return list(timm.list_pretrained())
-
-
-def pretrained_weights(name: str) -> PretrainedWeights | None:
-    """Return the weights that ``hub`` means for a backbone; None where there are none to fetch.
-
-    Raises:
-        ModelError: timm has no such backbone, or no such weights for it.
-    """
-    _require_known(name)
-    try:
-        config = timm.models.get_pretrained_cfg(name)
-    except RuntimeError as error:
-        raise ModelError(f"timm has no weights {name!r}: {first_line(error)}") from error
-    if config is None or not config.has_weights:
-        return None
-    full = f"{config.architecture}.{config.tag}" if config.tag else name
-    return PretrainedWeights(full, config.license, config.hf_hub_id)
-
-
-def outline(name: str) -> nn.Module:
-    """Build a backbone that has shapes but no numbers: to count its parameters, not to run it."""
-    _require_known(name)
-    with torch.device("meta"):
-        return _create(name, {})

@@ -19,16 +19,9 @@ import safetensors
 from huggingface_hub import constants, try_to_load_from_cache
 
 from catsdogs.core.errors import ModelError
-from catsdogs.models.backbones import (
-    HUB,
-    architectures,
-    nearest_names,
-    outline,
-    pretrained_weights,
-    spec_from_metadata,
-    tagged_names,
-    timm_spec,
-)
+from catsdogs.models.backbones import HUB, outline
+from catsdogs.models.preprocessing import spec_from_metadata, timm_spec
+from catsdogs.models.registry import architectures, nearest_names, pretrained_weights, tagged_names
 
 # From a telephone's to a server's, of every family: a start, not a ranking.
 SHORTLIST = (

@@ -4,7 +4,7 @@
             -> four stages, twice the channels and half the side each: blocks of two 3x3 convolutions
             -> the mean over all positions -> features
 
-It has the interface of timm's own networks; ``models.backbones`` registers it there.
+It has the interface of timm's own networks; ``models.registry`` registers it there.
 """
 
 from __future__ import annotations

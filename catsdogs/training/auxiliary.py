@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -58,3 +61,11 @@ class AuxiliaryClassifier(nn.Module):
     def loss(self, labels: Tensor, loss: Loss, class_weights: Tensor | None = None) -> Tensor:
         """Return what it adds to the loss () of the batch that has just gone through the classifier."""
         return self.weight * training_loss(self(), labels, loss, class_weights)
+
+
+def auxiliary_for(
+    classifier: ImageClassifier, plan: Mapping[str, Any], *, seed: int
+) -> AuxiliaryClassifier | None:
+    """Return the auxiliary classifier that a run's ``plan.json`` asks for; None where it does not."""
+    weight = plan.get("auxiliary", 0.0)
+    return AuxiliaryClassifier(classifier, weight, seed=seed) if weight else None

@@ -67,8 +67,8 @@ class Teacher(nn.Module):
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Take the teacher along to another device."""
-        self._teacher[0]._apply(function)
-        return super()._apply(function, recurse)
+        self._teacher[0]._apply(function)  # type: ignore[no-untyped-call]
+        return super()._apply(function, recurse)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,8 @@ from catsdogs.data.decode import DecodeLimits
 from catsdogs.data.stores import open_store
 from catsdogs.data.stream import batches, ordered_map
 from catsdogs.data.views import VIEWS
-from catsdogs.models.backbones import timm_version
 from catsdogs.models.execution import Runner
+from catsdogs.models.registry import timm_version
 from catsdogs.models.stages import Stage
 from catsdogs.transfer.cache import FeatureCache, space_key
 

@@ -21,7 +21,8 @@ from catsdogs.training.batchfinder import (
 )
 from catsdogs.training.trial import TrainingSpeed, training_step
 from catsdogs.transfer.strategies import AUTO, find_strategy
-from catsdogs.workflows.settings import FIND, USUAL_BATCH, TrainSettings
+from catsdogs.workflows.sections import FIND, USUAL_BATCH
+from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.study import Base, open_base
 
 

@@ -16,7 +16,8 @@ from catsdogs.reporting.capacity import TrainedSize, draw_capacity, show_capacit
 from catsdogs.reporting.console import say
 from catsdogs.reporting.figures import save_figure
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.settings import NetworkSettings, TrainSettings
+from catsdogs.workflows.sections import NetworkSettings
+from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.train import read_settings, resume, train
 
 

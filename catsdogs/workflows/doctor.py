@@ -19,7 +19,7 @@ from catsdogs.models.heads import HeadSpec, build_head
 from catsdogs.models.trial import fastest_execution, has_bf16, processor_flags
 from catsdogs.reporting.console import say, table
 from catsdogs.training.trial import fastest_training
-from catsdogs.workflows.settings import ModelSettings, TransferSettings
+from catsdogs.workflows.sections import ModelSettings, TransferSettings
 from catsdogs.workflows.workers import available_cores, decoding_workers
 
 _PACKAGES = ("lightning", "torch", "torchvision", "timm", "torchmetrics", "pillow", "scikit-learn", "numpy")

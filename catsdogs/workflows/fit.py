@@ -16,7 +16,7 @@ from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, layer_groups
 from catsdogs.models.modelfile import CARD, ModelCard, load_card, load_model, save_model
-from catsdogs.training.auxiliary import AuxiliaryClassifier
+from catsdogs.training.auxiliary import auxiliary_for
 from catsdogs.training.averaging import averaging_for
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
 from catsdogs.training.callbacks.divergence import StopDiverged
@@ -86,7 +86,6 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
     if recipe.solver.full_batch and trainer.world_size > 1:
         raise ConfigError(f"--solver.name {recipe.solver.name} searches along one line: give it one device")
     freeze_for_wrapping(classifier, groups, plan)
-    weight = written.get("auxiliary", 0.0)
     task = ClassificationTask(
         classifier,
         recipe,
@@ -94,7 +93,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         plan=plan,
         batches_per_epoch=batches,
         mixing=training_mixing(written, recipe, card),
-        auxiliary=AuxiliaryClassifier(classifier, weight, seed=recipe.seed) if weight else None,
+        auxiliary=auxiliary_for(classifier, written, seed=recipe.seed),
         teacher=teacher_for(classifier, recipe, run),
         class_weights=_class_weights(recipe, data, len(card.class_names)),
     )

@@ -22,15 +22,17 @@ from catsdogs.data.audit import AuditReport, audit
 from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import DataLayout, find_labelled
 from catsdogs.data.splits import split_records, straddling, write_split
-from catsdogs.models.backbones import RANDOM, timm_version
+from catsdogs.models.backbones import RANDOM
 from catsdogs.models.modelfile import save_model
+from catsdogs.models.registry import timm_version
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.settings import FIND, DataSettings, TrainSettings
+from catsdogs.workflows.sections import FIND, DataSettings
+from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
 from catsdogs.workflows.teaching import adopt_teacher

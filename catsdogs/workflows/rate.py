@@ -11,6 +11,7 @@ from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import load_model
 from catsdogs.reporting.console import progress, say
 from catsdogs.reporting.figures import draw_rates, save_figure
+from catsdogs.training.auxiliary import auxiliary_for
 from catsdogs.training.freezing import freeze_for_wrapping
 from catsdogs.training.ratefinder import STEPS, LossByRate, RateSweep, find, rising_factor
 from catsdogs.training.recipe import Recipe
@@ -64,6 +65,7 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
         batches_per_epoch=batches,
         factor=rising_factor(recipe.learning_rate, STEPS),
         mixing=training_mixing(plan, recipe, card, until_epoch=epochs),
+        auxiliary=auxiliary_for(classifier, plan, seed=recipe.seed),
         teacher=teacher_for(classifier, recipe, run),
     )
     with progress("finding a learning rate", None), quiet():

@@ -24,7 +24,8 @@ from catsdogs.training.trial import TrainingSpeed, fastest_training
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import ScoredProbe, best, score_linear, score_svm, svm_stages
 from catsdogs.transfer.strategies import FreezePlan, Strategy, freeze_plan
-from catsdogs.workflows.settings import FIND, TrainSettings, TransferSettings
+from catsdogs.workflows.sections import FIND, TransferSettings
+from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.study import Base
 
 
@@ -114,6 +115,8 @@ def assemble(
     )
     if not strategy.trains_backbone:
         _say_unused(settings.augmentation, strategy, gradients=spec.kind == "mlp")
+        if settings.network.auxiliary:
+            say(f"warning: --network.auxiliary changes nothing: {strategy.name} keeps the backbone")
         if spec.kind != "mlp":
             return Start(classifier, card, {})
     return Start(classifier, card, _training_plan(strategy, classifier, card, base, settings, timed=timed))

@@ -32,7 +32,8 @@ from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.models.modelfile import load_card
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.settings import DataSettings, ModelSettings, TrainSettings, TransferSettings
+from catsdogs.workflows.sections import DataSettings, ModelSettings, TransferSettings
+from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.train import train
 from catsdogs.workflows.workers import decoding_workers
 

@@ -7,7 +7,8 @@ import pytest
 from catsdogs.core.nesting import nested
 from catsdogs.training.recipe import Loss, Solver
 from catsdogs.transfer.thresholds import Thresholds
-from catsdogs.workflows.settings import TrainSettings, TransferSettings
+from catsdogs.workflows.sections import TransferSettings
+from catsdogs.workflows.settings import TrainSettings
 
 
 def test_plain_values_and_back():

@@ -2,13 +2,11 @@ import logging
 import math
 import socket
 import time
-from pathlib import Path
 
 import pytest
 import timm
 import torch
 from huggingface_hub import constants
-from safetensors.torch import save_file
 from torch import nn
 
 from catsdogs.core.errors import ModelError
@@ -18,21 +16,9 @@ from catsdogs.models.backbones import (
     feature_width,
     fit_to_input,
     load_strictly,
-    nearest_names,
-    timm_spec,
 )
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 FAMILIES = timm.list_models("test_*")
-
-
-@pytest.fixture(scope="module")
-def state() -> dict[str, torch.Tensor]:
-    """Weights of a whole test_resnet, its 1000-class head included."""
-    torch.manual_seed(1)
-    network = timm.create_model("test_resnet")
-    return {key: value.clone() for key, value in network.state_dict().items()}
 
 
 def backbone() -> nn.Module:
@@ -81,7 +67,6 @@ class TestCreateBackbone:
             ModelError, match=r"no backbone 'mobilnetv2_100'; the nearest are .*mobilenetv2_100"
         ):
             create_backbone("mobilnetv2_100")
-        assert nearest_names("resnet5o")[0] == "resnet50"
 
     def test_name_like_no_other_is_one_line_too(self) -> None:
         with pytest.raises(ModelError, match=r"no backbone '§'; timm\.list_models\(\) names them all$"):
@@ -136,74 +121,6 @@ class TestHub:
         monkeypatch.setattr(timm, "create_model", create_model)
         with pytest.raises(ModelError, match=rf"\({type(error).__name__}\): connect to the network"):
             create_backbone("test_resnet", "hub")
-
-
-class TestSpec:
-    @pytest.mark.parametrize(
-        ("name", "expected"),
-        [
-            ("mobilenetv2_100", PreprocessSpec(224, 224, 0.875, interpolation="bicubic")),
-            ("inception_v3", PreprocessSpec(299, 299, 0.875, mean=(0.5,) * 3, std=(0.5,) * 3)),
-            ("resnet50.tv_in1k", PreprocessSpec(224, 224, 0.875, interpolation="bilinear")),
-            (
-                "convnext_base.clip_laion2b_augreg_ft_in12k_in1k_384",
-                PreprocessSpec(384, 384, 1.0, "squash", mean=CLIP_MEAN, std=CLIP_STD),
-            ),
-        ],
-    )
-    def test_is_timms_own(self, name: str, expected: PreprocessSpec) -> None:
-        network = backbone()
-        network.pretrained_cfg = timm.get_pretrained_cfg(name).to_dict()
-        assert timm_spec(network) == expected
-
-    def test_modes_that_are_not_for_evaluation_get_the_nearest_that_is(self) -> None:
-        network = backbone()
-        network.pretrained_cfg |= {"interpolation": "random", "crop_mode": "border"}
-        assert (timm_spec(network).interpolation, timm_spec(network).crop_mode) == ("bilinear", "center")
-
-    def test_metadata_of_the_file_overrides_timm(self, tmp_path: Path, state) -> None:
-        path = tmp_path / "w.safetensors"
-        metadata = {
-            "architecture": "test_resnet",
-            "input_size": "3,64,96",
-            "crop_pct": "0.5",
-            "interpolation": "bilinear",
-            "crop_mode": "squash",
-            "mean": "0.1,0.2,0.3",
-            "std": "0.4,0.5,0.6",
-        }
-        save_file(state, path, metadata=metadata)
-        spec = create_backbone("test_resnet.r160_in1k", str(path))[1]
-        assert spec == PreprocessSpec(64, 96, 0.5, "squash", "bilinear", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-
-    def test_the_user_overrides_the_metadata(self, tmp_path: Path, state) -> None:
-        path = str(tmp_path / "w.safetensors")
-        save_file(state, path, metadata={"input_size": "3,64,64"})
-        assert create_backbone("test_resnet", path, input_size=32)[1].height_px == 32
-
-    @pytest.mark.parametrize(
-        "metadata",
-        [
-            {"input_size": "64"},
-            {"input_size": "3,a,b"},
-            {"input_size": "3,0,0"},
-            {"crop_pct": "7"},
-            {"crop_pct": "nan"},
-            {"mean": "0.5"},
-            {"std": "0,0,0"},
-            {"interpolation": "guess"},
-            {"crop_mode": "zoom"},
-        ],
-    )
-    def test_damaged_metadata_names_the_file(self, metadata: dict[str, str], tmp_path: Path, state) -> None:
-        save_file(state, tmp_path / "w.safetensors", metadata=metadata)
-        with pytest.raises(ModelError, match=r"w\.safetensors has damaged metadata"):
-            create_backbone("test_resnet", str(tmp_path / "w.safetensors"))
-
-    def test_weights_of_another_architecture_are_named(self, tmp_path: Path, state) -> None:
-        save_file(state, tmp_path / "w.safetensors", metadata={"architecture": "test_vit"})
-        with pytest.raises(ModelError, match="holds weights of test_vit, not of test_resnet"):
-            create_backbone("test_resnet", str(tmp_path / "w.safetensors"))
 
 
 class TestLoadStrictly:

@@ -6,7 +6,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from catsdogs.core.errors import ModelError
-from catsdogs.models.backbones import architectures, create_backbone, pretrained_weights, tagged_names
+from catsdogs.models.backbones import create_backbone
 from catsdogs.models.catalogue import (
     SHORTLIST,
     _imagenet_top1,
@@ -15,6 +15,7 @@ from catsdogs.models.catalogue import (
     size,
     without_network,
 )
+from catsdogs.models.registry import architectures, pretrained_weights, tagged_names
 
 
 @pytest.fixture(autouse=True)

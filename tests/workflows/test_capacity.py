@@ -13,7 +13,10 @@ from catsdogs.cli.main import main
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.metricsfile import read_metrics
 from catsdogs.models.modelfile import load_card, load_model
-from catsdogs.workflows.settings import ModelSettings, NetworkSettings, TrainSettings, TransferSettings
+from catsdogs.transfer.strategies import find_strategy
+from catsdogs.workflows.sections import ModelSettings, NetworkSettings, TransferSettings
+from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import open_base
 
 TINY = ["--data.root", "drawn:cat,dog?per_class=12&size=40", "--data.workers", "0"]
@@ -118,6 +121,18 @@ def settings(**parts):
     return TrainSettings(**{name: named[name](**values) for name, values in parts.items()})
 
 
+def test_an_auxiliary_classifier_that_auto_has_no_use_for_is_told_of(capsys):
+    model = {"backbone": "catsdogs_cnn", "weights": "none", "input_size": 32}
+    wanted = settings(model=model, network={"width": 2, "auxiliary": 0.3})
+    base = open_base(wanted, ("a", "b"), training_pictures=9, weights="none")
+    frozen = assemble(find_strategy("linear_probe"), base, None, wanted)
+    line = "warning: --network.auxiliary changes nothing: linear_probe keeps the backbone"
+    assert capsys.readouterr().out.strip() == line
+    trained = assemble(find_strategy("finetune_full"), base, None, wanted, timed=False)
+    assert "auxiliary" not in capsys.readouterr().out
+    assert (frozen.plan, trained.plan["auxiliary"]) == ({}, 0.3)
+
+
 def scratch(weights="none", **model):
     wanted = settings(model={"backbone": "test_resnet", "weights": weights, "input_size": 32, **model})
     return open_base(wanted, ("a", "b"), training_pictures=1, weights=weights).backbone.state_dict()
@@ -151,6 +166,11 @@ class TestInitialization:
         ),
         ("--network.auxiliary 0.3", "--network.auxiliary is for --model.backbone catsdogs_cnn"),
         ("--network.auxiliary -1", "--network.auxiliary must be 0 or more, not -1"),
+        (
+            "--model.backbone catsdogs_cnn --model.weights none --network.auxiliary 0.3 "
+            "--transfer.strategy linear_probe",
+            "--network.auxiliary helps layers to learn, but linear_probe keeps the backbone",
+        ),
         ("--model.activation tanh", "--model.activation is for --model.head mlp and"),
         ("--model.activation swish", "--model.activation takes one of"),
         ("--model.initialization zeros", "--model.initialization is for --model.head mlp and"),

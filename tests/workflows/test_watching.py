@@ -15,7 +15,8 @@ from catsdogs.models.modelfile import load_card, load_model
 from catsdogs.training.callbacks import EpochLog
 from catsdogs.training.task import ClassificationTask
 from catsdogs.workflows import batchsize, fit
-from catsdogs.workflows.settings import TrainSettings, TransferSettings
+from catsdogs.workflows.sections import TransferSettings
+from catsdogs.workflows.settings import TrainSettings
 
 RUN = [
     *["train", "--data.root", "drawn:cat,dog?per_class=20&size=56", "--data.workers", "0"],
