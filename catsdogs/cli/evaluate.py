@@ -14,7 +14,12 @@ def run(arguments: list[str]) -> None:
         "evaluate", "Judge a model on the pictures it was not trained on, or on any labelled ones."
     )
     parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument("--checkpoint", type=str, required=True, help="Run folder or model folder.")
+    parser.add_argument(
+        "--checkpoint",
+        type=str,
+        default="embedded",
+        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
+    )
     parser.add_argument(
         "--input",
         type=str | None,

@@ -13,7 +13,12 @@ def run(arguments: list[str]) -> None:
     """Parse the command line and predict."""
     parser = command_parser("predict", "Classify every file of a folder, a zip, one file, or a list.")
     parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument("--checkpoint", type=str, required=True, help="Run folder or model folder.")
+    parser.add_argument(
+        "--checkpoint",
+        type=str,
+        default="embedded",
+        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
+    )
     parser.add_argument(
         "--input",
         type=str,

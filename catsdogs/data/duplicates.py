@@ -123,16 +123,16 @@ def near_pairs(thumbnails: Thumbnails) -> tuple[IntArray, FloatArray]:
 def _candidates(thumbnails: Thumbnails) -> IntArray:
     """Return pairs (P, 2) of similar pictures, the most similar where there are too many."""
     places = np.flatnonzero(~is_flat(thumbnails))
-    spectra = _spectra(thumbnails[places])
-    blocks = [_most_similar(spectra, start) for start in range(0, len(places), _BLOCK)]
+    found = spectra(thumbnails[places])
+    blocks = [_most_similar(found, start) for start in range(0, len(places), _BLOCK)]
     pairs = np.concatenate([np.empty((0, 2), dtype=np.int64), *(pairs for pairs, _ in blocks)])
     cosines = np.concatenate([np.empty(0, dtype=np.float32), *(cosines for _, cosines in blocks)])
     return np.asarray(places[pairs[np.argsort(-cosines, kind="stable")[:_MOST_CANDIDATES]]])
 
 
-def _most_similar(spectra: FloatArray, start: int) -> tuple[IntArray, FloatArray]:
+def _most_similar(found: FloatArray, start: int) -> tuple[IntArray, FloatArray]:
     """Return pairs (P, 2) of a block of pictures with the few most similar later ones, and cosines (P,)."""
-    cosines = spectra[start : start + _BLOCK] @ spectra[start:].T
+    cosines = found[start : start + _BLOCK] @ found[start:].T
     rows, columns = np.divmod(np.flatnonzero(cosines >= _CANDIDATE_COSINE), cosines.shape[1])
     later = columns > rows
     rows, columns = rows[later], columns[later]
@@ -143,17 +143,17 @@ def _most_similar(spectra: FloatArray, start: int) -> tuple[IntArray, FloatArray
     return start + np.stack([rows, columns], axis=1), cosines[rows, columns]
 
 
-def _spectra(thumbnails: Thumbnails) -> FloatArray:
-    """Return the lowest frequencies but the mean, unit length, float32 (N, 63)."""
+def spectra(thumbnails: Thumbnails) -> FloatArray:
+    """Return the lowest frequencies but the mean, unit length, float32 (N, 63), of uint8 (N, 48, 48)."""
     side, wave = np.arange(THUMBNAIL_PX), np.arange(_FREQUENCIES)[:, None]
     cosine = np.cos(np.pi * (side + 0.5) * wave / THUMBNAIL_PX).astype(np.float32)  # (8, 48)
     cosine[0] /= np.sqrt(2)
-    spectra = np.empty((len(thumbnails), _FREQUENCIES**2), dtype=np.float32)
+    found = np.empty((len(thumbnails), _FREQUENCIES**2), dtype=np.float32)
     for start in range(0, len(thumbnails), _BLOCK):
         block = cosine @ thumbnails[start : start + _BLOCK].astype(np.float32) @ cosine.T
-        spectra[start : start + _BLOCK] = block.reshape(len(block), -1)
-    spectra = spectra[:, 1:]
-    return np.asarray(spectra / np.linalg.norm(spectra, axis=1, keepdims=True))
+        found[start : start + _BLOCK] = block.reshape(len(block), -1)
+    found = found[:, 1:]
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def _agreement(first: Thumbnails, second: Thumbnails) -> FloatArray:

@@ -24,6 +24,7 @@ from catsdogs.core.files import replacing, write_json
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.embedded import embedded_folder, is_embedded
 from catsdogs.models.heads import HeadSpec, build_head
 from catsdogs.models.networkspec import NetworkSpec
 from catsdogs.models.stages import TOP, check_stages, drop_unused_layers, find_stages
@@ -48,6 +49,8 @@ class ModelCard:
         temperature: Logits are divided by it before they become probabilities.
         training: Strategy, seed, set sizes and the like, for people; nothing reads it.
         network: What ``catsdogs_cnn`` is made of; None for the other backbones.
+        embedded: Whether it is the model that the package carries, or builds on it: what that one has learned
+            from cannot judge this one either.
     """
 
     backbone: str
@@ -58,6 +61,7 @@ class ModelCard:
     temperature: float = 1.0
     training: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSpec | None = None
+    embedded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -72,6 +76,7 @@ class ModelCard:
             "temperature": self.temperature,
             "training": dict(self.training),
             "network": None if self.network is None else self.network.to_dict(),
+            "embedded": self.embedded,
         }
 
     @classmethod
@@ -98,6 +103,7 @@ class ModelCard:
                 temperature=temperature,
                 training=dict(values.get("training", {})),
                 network=None if values.get("network") is None else NetworkSpec.from_dict(values["network"]),
+                embedded=bool(values.get("embedded", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
@@ -137,13 +143,21 @@ def cut_backbone(backbone: nn.Module, spec: PreprocessSpec, stages: Sequence[str
     return sum(stage.width for stage in known if stage.name in names)
 
 
-def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard) -> None:
+def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard, *, half: bool = False) -> None:
     """Write both files durably; a reader finds the old pair or the new one, or is told that they differ.
+
+    Args:
+        folder: Where to; it is made.
+        classifier: The tensors.
+        card: The rest.
+        half: Keep float16 of the tensors: half the file, three digits; they are float32 again when loaded.
 
     Raises:
         OutputError: The folder cannot be written.
     """
     tensors = {key: value.detach().cpu().contiguous() for key, value in classifier.state_dict().items()}
+    if half:
+        tensors = {name: one.half() if one.is_floating_point() else one for name, one in tensors.items()}
     data = save(tensors, metadata={"format": "pt"})
     with replacing(folder / TENSORS) as temporary:
         temporary.write_bytes(data)
@@ -165,7 +179,7 @@ def find_model(path: str | Path) -> Path:
     """
     if _URL.match(str(path)):
         raise ModelError(f"{path} is a URL; a model is a local folder")
-    place = Path(path)
+    place = embedded_folder() if is_embedded(path) else Path(path)
     try:
         for folder in (place, place / "model"):
             if (folder / CARD).is_file():
@@ -213,6 +227,31 @@ def load_model(path: str | Path, *, stochastic_depth: float = 0.0) -> tuple[Imag
         raise ModelError(f"{folder} is not a usable model: {error}") from error
     classifier.load_state_dict(tensors)
     return classifier.eval(), card
+
+
+def load_backbone(
+    path: str | Path, *, input_size: int | None = None, stochastic_depth: float = 0.0
+) -> tuple[nn.Module, PreprocessSpec, ModelCard]:
+    """Return the backbone of the model in a run or model folder, how it wants its pictures, and its card.
+
+    Args:
+        path: What ``load_model`` takes.
+        input_size: Height and width of the input in pixels, where another than the model's own is wanted.
+        stochastic_depth: As ``create_backbone`` takes it.
+
+    Raises:
+        ModelError: There is no usable model, it has lost its upper layers, or the size is impossible.
+    """
+    classifier, card = load_model(path, stochastic_depth=stochastic_depth)
+    if card.stages != (TOP,):
+        raise ModelError(
+            f"{path} holds the layers up to stage {card.stages[-1]} only; a backbone to build on needs all"
+        )
+    spec = card.preprocess
+    if input_size is not None:
+        spec = replace(spec, height_px=input_size, width_px=input_size)
+        fit_to_input(classifier.backbone, spec)
+    return classifier.backbone, spec, card
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

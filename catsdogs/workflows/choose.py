@@ -31,6 +31,7 @@ from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import Start, assemble, probe_for
 from catsdogs.workflows.study import Base
+from catsdogs.workflows.weights import names_model
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,14 @@ def choose(base: Base, study: Study, settings: TrainSettings, run: RunFolder) ->
 
 def _evidence(base: Base, study: Study, settings: TrainSettings) -> Evidence:
     """Measure the pictures of a study with a progress bar."""
+    weights = settings.model.weights
+    # What a model of the user's own answers is no sign of what its backbone has seen.
+    own = None if names_model(weights) else pretrained_classifier(base.name, weights, base.backbone)
     with progress("measuring", steps(study.stages)) as advance:
         return measure(
             study,
             kernel=settings.transfer.svm_kernel,
-            own_head=pretrained_classifier(base.name, settings.model.weights, base.backbone),
+            own_head=own,
             advance=advance,
         )
 

@@ -19,7 +19,7 @@ from catsdogs.models.heads import HeadSpec, build_head
 from catsdogs.models.trial import fastest_execution, has_bf16, processor_flags
 from catsdogs.reporting.console import say, table
 from catsdogs.training.trial import fastest_training
-from catsdogs.workflows.sections import ModelSettings, TransferSettings
+from catsdogs.workflows.sections import USUAL_BACKBONE, TransferSettings
 from catsdogs.workflows.workers import available_cores, decoding_workers
 
 _PACKAGES = ("lightning", "torch", "torchvision", "timm", "torchmetrics", "pillow", "scikit-learn", "numpy")
@@ -63,14 +63,14 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _automatic() -> list[tuple[str, str]]:
-    model, transfer = ModelSettings(), TransferSettings()
-    backbone, spec = create_backbone(model.backbone)
+    transfer = TransferSettings()
+    backbone, spec = create_backbone(USUAL_BACKBONE)
     classifier = ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), spec)
-    execution = fastest_execution(classifier, spec, model.backbone)
+    execution = fastest_execution(classifier, spec, USUAL_BACKBONE)
     speed = fastest_training(
         classifier,
         spec,
-        model.backbone,
+        USUAL_BACKBONE,
         trainable=[name for name, _ in backbone.named_parameters()],
         batch_size=transfer.pictures_per_step,
         device=execution.device,
@@ -79,7 +79,7 @@ def _automatic() -> list[tuple[str, str]]:
     return [
         ("device", execution.device),
         ("computes in bfloat16", "yes" if has_bf16(execution.device) else "no"),
-        (f"prediction precision ({model.backbone})", execution.precision),
-        (f"training precision ({model.backbone})", f"{speed.precision}, {layout}"),
+        (f"prediction precision ({USUAL_BACKBONE})", execution.precision),
+        (f"training precision ({USUAL_BACKBONE})", f"{speed.precision}, {layout}"),
         ("decoding workers", str(decoding_workers())),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from catsdogs.core.errors import ConfigError
+from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
@@ -14,11 +14,13 @@ from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.data.splits import SPLITS, read_split
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.inference.writers import write_predictions
+from catsdogs.models.embedded import is_embedded
 from catsdogs.models.modelfile import find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.gallery import write_gallery
 from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.seen import leave_out_seen
 
 
 def evaluate(
@@ -50,8 +52,11 @@ def evaluate(
     Raises:
         UserError: The model, the pictures or the place for the results cannot be used.
     """
-    class_names = load_card(checkpoint).class_names
-    records = labelled_records(checkpoint, input_path, split, class_names)
+    card = load_card(checkpoint)
+    class_names = card.class_names
+    records = leave_out_seen(labelled_records(checkpoint, input_path, split, class_names), card)
+    if not records:
+        raise DataError("the embedded model has learned from all of these pictures: they cannot judge it")
     labels = labels_of(records, class_names)
     if input_path is None and split in _learned_from(RunFolder(checkpoint)):
         say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
@@ -112,5 +117,5 @@ def _default_folder(checkpoint: Path, input_path: str | None) -> Path:
     home = model.parent if model.name == "model" else model
     if input_path is None:
         return home
-    name = Path(input_path).stem or "input"
-    return home / f"evaluation-{name}"
+    name = f"evaluation-{Path(input_path).stem or 'input'}"
+    return Path(name) if is_embedded(checkpoint) else home / name

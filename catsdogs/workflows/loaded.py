@@ -9,6 +9,7 @@ from pathlib import Path
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.layouts import find_pictures
 from catsdogs.inference.predictor import Predictor, collect
+from catsdogs.models.embedded import EMBEDDED
 from catsdogs.models.execution import Runner
 from catsdogs.models.modelfile import ModelCard, load_model
 from catsdogs.models.trial import fastest_execution
@@ -59,12 +60,13 @@ class LoadedModel:
 
 
 def load(
-    path: str | Path, *, precision: str = "auto", workers: int | None = None, device: str = "auto"
+    path: str | Path = EMBEDDED, *, precision: str = "auto", workers: int | None = None, device: str = "auto"
 ) -> LoadedModel:
     """Read a model from a run folder or a model folder; needs no network and no Lightning.
 
     Args:
-        path: ``runs/NAME``, or the ``model`` folder in it.
+        path: ``runs/NAME``, or the ``model`` folder in it; by default the cats-and-dogs classifier that the
+            package carries.
         precision: ``fp32`` for exactness, ``bf16``, or ``auto``: the faster of the two on this machine, by a
             short trial that is remembered.
         workers: Threads that decode pictures; by default one a core.

@@ -37,7 +37,7 @@ def predict(
     """Classify every file and write ``output`` (CSV) and, beside it, the logits as npz.
 
     Args:
-        checkpoint: Run folder or model folder.
+        checkpoint: Run folder or model folder, or ``embedded``.
         inputs: A folder (recursive), a zip, one file, or a list of paths.
         output: Where the rows go.
         tta: The views to merge.

@@ -21,13 +21,14 @@ from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
 from catsdogs.data.layouts import DataLayout
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.stream import read_picture
-from catsdogs.models.backbones import HUB, RANDOM, create_backbone
+from catsdogs.models.backbones import HUB, RANDOM
 from catsdogs.reporting.console import say
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.sheets import Tile, draw_sheet, tile_size
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.prepare import find_pictures_to_learn
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.weights import open_backbone
 
 _MOST_PICTURES, _MOST_VIEWS = 64, 16
 
@@ -50,11 +51,10 @@ def preview(settings: TrainSettings, out: Path, *, pictures: int = 6, views: int
         if not 1 <= value <= most:
             raise ConfigError(f"--{name} must be from 1 to {most}, not {value}")
     require_writable(out)
-    model, changes = settings.model, settings.augmentation.resolved()
+    changes = settings.augmentation.resolved()
     if (name := settings.transfer.strategy) != AUTO and not find_strategy(name).trains_backbone:
         say(f"warning: {name} trains no backbone: its head learns from the pictures as they are")
-    weights = RANDOM if model.weights == HUB else model.weights
-    _, spec = create_backbone(model.backbone, weights, input_size=model.input_size)
+    spec = open_backbone(settings, RANDOM if settings.model.weights == HUB else settings.model.weights).spec
     layout = find_pictures_to_learn(settings)
     found = list(islice(_readable(_in_turn(layout, settings.seed), spec), pictures))
     if not found:

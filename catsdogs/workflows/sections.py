@@ -14,6 +14,7 @@ from catsdogs.transfer.thresholds import Thresholds
 
 FIND = "find"
 USUAL_BATCH = 32
+USUAL_BACKBONE = "mobilenetv2_100"
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class ModelSettings:
     """The network.
 
     Attributes:
-        backbone: Any classification architecture of timm, or the small 'catsdogs_cnn' to train from scratch.
-        weights: 'hub' (timm's, downloaded), 'none' (random) or a local safetensors or PyTorch file.
+        backbone: Any classification architecture of timm, or the small 'catsdogs_cnn' to train from scratch;
+            by default that of the weights where these are a model, else mobilenetv2_100.
+        weights: 'hub' (timm's, downloaded), 'none' (random), a local safetensors or PyTorch file, the folder
+            of a run to build on, or 'embedded', the small network for cats and dogs that catsdogs carries.
         input_size: Height and width of the network's input in pixels; by default the weights' own.
         head: 'linear' or 'mlp' (one hidden layer).
         hidden: Units of the hidden layer of an mlp head.
@@ -59,7 +62,7 @@ class ModelSettings:
             from; 'auto' suits the activation. Under 'zeros' and 'constant' hidden units never differ.
     """
 
-    backbone: str = "mobilenetv2_100"
+    backbone: str | None = None
     weights: str = "hub"
     input_size: int | None = None
     head: Literal["linear", "mlp"] = "linear"

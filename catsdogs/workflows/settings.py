@@ -10,7 +10,14 @@ from catsdogs.data.presets import AugmentationSettings
 from catsdogs.models.networkspec import CNN, NetworkSpec
 from catsdogs.training.recipe import Averaging, Distillation, Loss, Schedule, Solver
 from catsdogs.transfer.strategies import STRATEGIES
-from catsdogs.workflows.sections import FIND, DataSettings, ModelSettings, NetworkSettings, TransferSettings
+from catsdogs.workflows.sections import (
+    FIND,
+    USUAL_BACKBONE,
+    DataSettings,
+    ModelSettings,
+    NetworkSettings,
+    TransferSettings,
+)
 
 _OTHER_WEIGHTS = frozenset({"64", "64-true", "16-true", "bf16-true"})
 
@@ -54,6 +61,11 @@ class TrainSettings:
         _check_strategy(self)
 
     @property
+    def backbone(self) -> str:
+        """The backbone's name, as far as it is known without opening the weights."""
+        return self.model.backbone or USUAL_BACKBONE
+
+    @property
     def network_spec(self) -> NetworkSpec | None:
         """What catsdogs_cnn is made of; None for another backbone."""
         if self.model.backbone != CNN:
@@ -69,7 +81,7 @@ class TrainSettings:
         fresh = model.weights == "none" or self.transfer.strategy == "from_scratch"
         for name, value in asdict(self.network).items():
             if not cnn and value != getattr(NetworkSettings, name):
-                raise ConfigError(f"--network.{name} is for --model.backbone {CNN}, not for {model.backbone}")
+                raise ConfigError(f"--network.{name} is for --model.backbone {CNN}, not for {self.backbone}")
         if model.activation != "relu" and not (mlp or cnn):
             raise ConfigError(
                 f"--model.activation is for --model.head mlp and --model.backbone {CNN}; neither is there"

@@ -104,7 +104,7 @@ def assemble(
         temperature = 1.0 if strategy.trains_backbone else probe.probe.temperature
     classifier = ImageClassifier(backbone, head, base.spec, stages)
     card = ModelCard(
-        backbone=model.backbone,
+        backbone=base.name,
         class_names=base.class_names,
         preprocess=base.spec,
         head=spec,
@@ -112,6 +112,7 @@ def assemble(
         temperature=temperature,
         training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
         network=base.network,
+        embedded=base.embedded,
     )
     if not strategy.trains_backbone:
         _say_unused(settings.augmentation, strategy, gradients=spec.kind == "mlp")

@@ -16,7 +16,7 @@ from catsdogs.core.files import replacing
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.splits import unit_names
-from catsdogs.models.backbones import RANDOM, create_backbone, feature_width
+from catsdogs.models.backbones import RANDOM, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import HeadSpec, build_head
@@ -29,6 +29,7 @@ from catsdogs.transfer.cache import FeatureCache
 from catsdogs.transfer.features import extract_features, feature_space
 from catsdogs.transfer.labelled import Study
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.weights import open_backbone
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Base:
         class_names: C of them.
         training_pictures: How many there are for gradient epochs.
         network: What a ``catsdogs_cnn`` is made of.
+        embedded: Whether it has learned what the embedded model has.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Base:
     class_names: tuple[str, ...]
     training_pictures: int
     network: NetworkSpec | None = None
+    embedded: bool = False
 
     @property
     def architecture(self) -> str:
@@ -69,13 +72,8 @@ def open_base(
     """
     torch.manual_seed(settings.seed)
     model = settings.model
-    backbone, spec = create_backbone(
-        model.backbone,
-        weights,
-        input_size=model.input_size,
-        stochastic_depth=model.stochastic_depth,
-        network=settings.network_spec,
-    )
+    opened = open_backbone(settings, weights)
+    backbone, spec = opened.backbone, opened.spec
     # A network is fresh as its own authors wanted it; catsdogs_cnn by its activation.
     if weights == RANDOM and model.initialization != "auto":
         initialize(backbone, model.initialization, model.activation)
@@ -83,15 +81,16 @@ def open_base(
     precision = "fp32" if settings.trainer.get("deterministic") else "auto"
     head = build_head(feature_width(backbone), len(class_names), HeadSpec())
     classifier = ImageClassifier(backbone, head, spec)
-    execution = fastest_execution(classifier, spec, model.backbone, precision=precision)
+    execution = fastest_execution(classifier, spec, opened.name, precision=precision)
     return Base(
-        model.backbone,
+        opened.name,
         backbone,
         spec,
         execution,
         class_names,
         training_pictures,
-        settings.network_spec,
+        opened.network,
+        opened.embedded,
     )
 
 

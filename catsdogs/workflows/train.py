@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from catsdogs.core.files import write_json
 from catsdogs.core.metricsfile import read_metrics
 from catsdogs.core.nesting import nested
 from catsdogs.core.predictions import Predictions
+from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
@@ -24,9 +26,10 @@ from catsdogs.reporting.figures import draw_curves, save_figure
 from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
-from catsdogs.workflows.evaluate import judge, labelled_records
+from catsdogs.workflows.evaluate import judge
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.runfolder import RunFolder, open_run
+from catsdogs.workflows.seen import leave_out_seen
 from catsdogs.workflows.settings import TrainSettings
 
 
@@ -102,14 +105,15 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
             save_figure(draw_watch(read_metrics(run.watch)), run.watch_figure)
     figures: dict[str, Any] = {}
     records = read_split(run.split)
-    if any(record.split == "test" for record in records):
-        report = judge(_predict_split(run, "test"), run.path, split="test", tta="none", seed=settings.seed)
+    card = load_card(run.model)
+    tests = leave_out_seen([record for record in records if record.split == "test"], card)
+    if tests:
+        report = judge(_predict(run, tests, "test"), run.path, split="test", tta="none", seed=settings.seed)
         figures = report.to_dict()["metrics"]
         # Where a class is rare, never calling it by its name is accurate.
         rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
         for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
-    card = load_card(run.model)
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
     write_json(run.summary, {**summary, "test": figures})
     say(f"done: {run.path} (model in {run.model})")
@@ -117,18 +121,18 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
 
 def _calibrate(run: RunFolder) -> None:
     """Fit the temperature on the validation pictures; without any it stays 1."""
-    if not any(record.split == "val" for record in read_split(run.split)):
+    records = [record for record in read_split(run.split) if record.split == "val"]
+    if not records:
         return
-    scored = _predict_split(run, "val").scorable()
+    scored = _predict(run, records, "val").scorable()
     temperature = fit_temperature(scored.logits * load_card(run.model).temperature, scored.labels)
     save_temperature(run.model, temperature)
     say(f"temperature: {temperature:.2f}, fitted on {len(scored):,} validation pictures")
 
 
-def _predict_split(run: RunFolder, split: str) -> Predictions:
+def _predict(run: RunFolder, records: Sequence[ImageRecord], what: str) -> Predictions:
     class_names = load_card(run.model).class_names
-    records = labelled_records(run.path, None, split, class_names)
-    with progress(f"predicting {split}", len(records)) as advance:
+    with progress(f"predicting {what}", len(records)) as advance:
         predictions = apply(run.path, records, tta="none", advance=advance)
     assert predictions is not None
     return predictions.with_labels(labels_of(records, class_names))

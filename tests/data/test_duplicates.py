@@ -135,7 +135,7 @@ def test_a_short_chain_holds(monkeypatch):
 def test_candidates_are_the_most_similar_pairs(photos, monkeypatch):
     monkeypatch.setattr(duplicates, "_BLOCK", 7)  # several blocks
     mixed = thumbnails([*photos, *(CHANGES["all"](photo) for photo in photos), Image.new("RGB", (9, 9))])
-    spectra = duplicates._spectra(mixed[:-1])
+    spectra = duplicates.spectra(mixed[:-1])
     expected = {
         (one, other)
         for one, other in itertools.combinations(range(len(spectra)), 2)

@@ -1,0 +1,43 @@
+"""Leaving out of a judgement what the model has learned from before it came here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from catsdogs.core.records import ImageRecord
+from catsdogs.data.inspection import inspect
+from catsdogs.data.seen import SeenPictures
+from catsdogs.models.embedded import SEEN, embedded_folder
+from catsdogs.models.modelfile import ModelCard
+from catsdogs.reporting.console import progress, say
+from catsdogs.workflows.workers import decoding_workers
+
+_MOST_NAMED = 3
+
+
+def leave_out_seen(records: Sequence[ImageRecord], card: ModelCard) -> tuple[ImageRecord, ...]:
+    """Return the pictures that the embedded model has not learned from, and name the others.
+
+    Args:
+        records: To judge a model by.
+        card: Of that model; one that does not build on the embedded model has seen none of them.
+
+    Raises:
+        DataError: The list of what it has seen is damaged.
+    """
+    if not card.embedded or not records:
+        return tuple(records)
+    known = SeenPictures.load(embedded_folder() / SEEN)
+    with progress("looking for pictures the embedded model knows", len(records)) as advance:
+        found = inspect(records, workers=decoding_workers(None), advance=advance, cache=True)
+    seen = known.contains(np.stack([inspection.thumbnail for inspection in found]))
+    names = [record.id for record, old in zip(records, seen, strict=True) if old]
+    if names:
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        say(
+            f"left out: {len(names):,} of {len(records):,} pictures, which the embedded model has learned "
+            f"from ({', '.join(names[:_MOST_NAMED])}{more})"
+        )
+    return tuple(record for record, old in zip(records, seen, strict=True) if not old)

@@ -1,0 +1,91 @@
+#!/usr/bin/env python
+"""How the model that the package carries is made; docs/embedded.md has the whole recipe.
+
+scripts/embed.py manifest --archive kagglecatsanddogs.zip --unseen train.zip --out photos.csv
+scripts/train.py ...                                                    (see docs/embedded.md)
+scripts/embed.py pack --run runs/embedded --input_size 160
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+import zipfile
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from catsdogs.data.inspection import inspect
+from catsdogs.data.seen import SeenPictures
+from catsdogs.data.splits import read_split
+from catsdogs.models.backbones import fit_to_input
+from catsdogs.models.embedded import SEEN, embedded_folder
+from catsdogs.models.modelfile import TENSORS, load_model, save_model
+from catsdogs.reporting.console import progress, say
+
+
+def write_manifest(archive: Path, unseen: Path, out: Path, *, val: int, seed: int) -> None:
+    """List the photos of the public archive but those of Kaggle's ``train.zip``; these are the test.
+
+    ``PetImages/Cat/7.jpg`` there is ``train/cat.7.jpg`` here.
+    """
+    kept_apart = [name for name in zipfile.ZipFile(unseen).namelist() if name.endswith(".jpg")]
+    their_names = {PurePosixPath(name).stem for name in kept_apart}
+    rows = []
+    for name in zipfile.ZipFile(archive).namelist():
+        place = PurePosixPath(name)
+        label = place.parent.name.lower()
+        if place.suffix == ".jpg" and f"{label}.{place.stem}" not in their_names:
+            rows.append((f"{archive}/{name}", label))
+    random.Random(seed).shuffle(rows)  # noqa: S311
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("path", "label", "split"))
+        writer.writerows((*row, "val" if place < val else "train") for place, row in enumerate(rows))
+        tests = sorted(kept_apart)
+        writer.writerows((f"{unseen}/{name}", PurePosixPath(name).name[:3], "test") for name in tests)
+    say(f"{len(rows):,} photos to learn from and {len(kept_apart):,} to judge by: {out}")
+
+
+def pack(run: Path, out: Path, input_size: int | None) -> None:
+    """Write the run's model in half precision, and what it has seen."""
+    classifier, card = load_model(run)
+    spec = card.preprocess
+    if input_size is not None:
+        spec = replace(spec, height_px=input_size, width_px=input_size)
+        fit_to_input(classifier.backbone, spec)
+    learned = [record for record in read_split(run / "split.csv") if record.split != "test"]
+    with progress("remembering", len(learned)) as advance:
+        found = inspect(learned, workers=2, advance=advance, cache=True)
+    readable = [inspection.thumbnail for inspection in found if inspection.reason is None]
+    out.mkdir(parents=True, exist_ok=True)
+    SeenPictures.of(np.stack(readable)).save(out / SEEN)
+    save_model(out, classifier, replace(card, preprocess=spec, embedded=True), half=True)
+    say(f"{out}: {(out / TENSORS).stat().st_size / 1e6:.2f} MB, {len(readable):,} photos remembered")
+
+
+def main() -> None:
+    """Run one of the two steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    steps = parser.add_subparsers(dest="step", required=True)
+    manifest = steps.add_parser("manifest", help=write_manifest.__doc__)
+    manifest.add_argument("--archive", type=Path, required=True)
+    manifest.add_argument("--unseen", type=Path, required=True)
+    manifest.add_argument("--out", type=Path, required=True)
+    manifest.add_argument("--val", type=int, default=500)
+    manifest.add_argument("--seed", type=int, default=0)
+    packing = steps.add_parser("pack", help=pack.__doc__)
+    packing.add_argument("--run", type=Path, required=True)
+    packing.add_argument("--out", type=Path, default=embedded_folder())
+    packing.add_argument("--input_size", type=int, default=None)
+    options = parser.parse_args()
+    if options.step == "manifest":
+        write_manifest(options.archive, options.unseen, options.out, val=options.val, seed=options.seed)
+    else:
+        pack(options.run, options.out, options.input_size)
+
+
+if __name__ == "__main__":
+    main()
