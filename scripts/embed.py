@@ -31,10 +31,10 @@ def write_manifest(archive: Path, unseen: Path, out: Path, *, val: int, seed: in
 
     ``PetImages/Cat/7.jpg`` there is ``train/cat.7.jpg`` here.
     """
-    kept_apart = [name for name in zipfile.ZipFile(unseen).namelist() if name.endswith(".jpg")]
+    kept_apart = [name for name in names_in(unseen) if name.endswith(".jpg")]
     their_names = {PurePosixPath(name).stem for name in kept_apart}
     rows = []
-    for name in zipfile.ZipFile(archive).namelist():
+    for name in names_in(archive):
         place = PurePosixPath(name)
         label = place.parent.name.lower()
         if place.suffix == ".jpg" and f"{label}.{place.stem}" not in their_names:
@@ -47,6 +47,12 @@ def write_manifest(archive: Path, unseen: Path, out: Path, *, val: int, seed: in
         tests = sorted(kept_apart)
         writer.writerows((f"{unseen}/{name}", PurePosixPath(name).name[:3], "test") for name in tests)
     say(f"{len(rows):,} photos to learn from and {len(kept_apart):,} to judge by: {out}")
+
+
+def names_in(archive: Path) -> list[str]:
+    """Return the names of what a zip holds, in its order."""
+    with zipfile.ZipFile(archive) as opened:
+        return opened.namelist()
 
 
 def pack(run: Path, out: Path, input_size: int | None) -> None:

@@ -32,6 +32,7 @@ from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import FIND, DataSettings
+from catsdogs.workflows.seen import seen_by_embedded
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
@@ -162,9 +163,15 @@ def study_of(
     if weights == RANDOM:
         say(f"warning: --model.weights none: {settings.transfer.strategy} builds on random features")
     base = open_base(settings, class_names, training_pictures=_training(records), weights=weights)
+    learned = [record for record in records if record.split in ("train", "val")]
+    if base.embedded and (known := sum(seen_by_embedded(learned))):
+        say(
+            f"warning: the embedded weights have learned from {known:,} of these {len(learned):,} pictures "
+            "before: what cross-validation and validation say of them flatters"
+        )
     found = study(
         base,
-        [record for record in records if record.split in ("train", "val")],
+        learned,
         AuditReport.load(run.audit).ties,
         seed=settings.seed,
         workers=decoding_workers(settings.data.workers),

@@ -17,22 +17,33 @@ from catsdogs.workflows.workers import decoding_workers
 _MOST_NAMED = 3
 
 
-def leave_out_seen(records: Sequence[ImageRecord], card: ModelCard) -> tuple[ImageRecord, ...]:
-    """Return the pictures that the embedded model has not learned from, and name the others.
-
-    Args:
-        records: To judge a model by.
-        card: Of that model; one that does not build on the embedded model has seen none of them.
+def seen_by_embedded(records: Sequence[ImageRecord]) -> list[bool]:
+    """Say of each picture whether the embedded model has learned from it.
 
     Raises:
         DataError: The list of what it has seen is damaged.
     """
-    if not card.embedded or not records:
-        return tuple(records)
+    if not records:
+        return []
     known = SeenPictures.load(embedded_folder() / SEEN)
     with progress("looking for pictures the embedded model knows", len(records)) as advance:
         found = inspect(records, workers=decoding_workers(None), advance=advance, cache=True)
-    seen = known.contains(np.stack([inspection.thumbnail for inspection in found]))
+    return known.contains(np.stack([inspection.thumbnail for inspection in found])).tolist()
+
+
+def leave_out_seen(records: Sequence[ImageRecord], card: ModelCard) -> tuple[ImageRecord, ...]:
+    """Return the pictures that a model may be judged by, and name the others.
+
+    Args:
+        records: To judge it by.
+        card: Of the model; one that does not build on the embedded model has seen none of them.
+
+    Raises:
+        DataError: The list of what it has seen is damaged.
+    """
+    if not card.embedded:
+        return tuple(records)
+    seen = seen_by_embedded(records)
     names = [record.id for record, old in zip(records, seen, strict=True) if old]
     if names:
         more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
