@@ -191,8 +191,8 @@ def _draw_history(axes: Axes, tried: Sequence[Tried], colours: Mapping[str, str]
     cut = [one.number for one in tried if one.state in ("pruned", "diverged")]
     if cut:
         # Their loss is not known: they stand at the upper edge.
-        edge = {"transform": axes.get_xaxis_transform(), "label": "pruned or diverged"}
-        axes.plot(cut, [0.97] * len(cut), "x", ms=5, color="0.5", **edge)
+        (marks,) = axes.plot(cut, [0.97] * len(cut), "x", ms=5, color="0.5", label="pruned or diverged")
+        marks.set_transform(axes.get_xaxis_transform())
     axes.set_xlabel("trial")
     axes.set_ylabel("log loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -90,8 +90,8 @@ def _pictures(
         raise
     aside = len(records) - len(used)
     say(
-        f"each trial learns from {len(used) - len(judged):,} pictures and is judged on {len(judged):,} others, "
-        f"its own test pictures; the {aside:,} test pictures of the split stay aside"
+        f"each trial learns from {len(used) - len(judged):,} pictures and is tested on {len(judged):,} "
+        f"validation pictures; the {aside:,} test pictures stay aside"
     )
     return pictures
 
@@ -117,7 +117,8 @@ class _Search:
                 with deadline(budget_s - spent_s):
                     self._one()
             finally:
-                self.trials.note_spent(before_s + time.monotonic() - started_s)
+                if self.members.order.exists():  # a mistake in the first trial leaves no folder
+                    self.trials.note_spent(before_s + time.monotonic() - started_s)
 
     def losses(self, number: int) -> dict[str, float]:
         """Return what a finished trial lost on each picture by its id."""

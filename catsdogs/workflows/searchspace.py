@@ -74,6 +74,11 @@ def _gradients(strategy: Strategy, settings: TrainSettings) -> bool:
     return strategy.trains_backbone or settings.model.head == "mlp"
 
 
+def _steps(strategy: Strategy, settings: TrainSettings) -> bool:
+    """Say whether it learns from batches: a line search finds its own rate, and takes no dropout."""
+    return _gradients(strategy, settings) and not settings.solver.full_batch
+
+
 def _decays(strategy: Strategy, settings: TrainSettings) -> bool:
     return _gradients(strategy, settings) and SOLVERS[settings.solver.name].weight_decay is not None
 
@@ -96,10 +101,10 @@ DIMENSIONS = {
     "head": Dimension("model", "head", _on_features, ("linear", "mlp")),
     # A tenth to ten times the strategy's own rate.
     "learning_rate": Dimension(
-        "transfer", "learning_rate", _gradients, low=0.1, high=10.0, log=True, factor=_usual_rate
+        "transfer", "learning_rate", _steps, low=0.1, high=10.0, log=True, factor=_usual_rate
     ),
     "weight_decay": Dimension("solver", "weight_decay", _decays, low=1e-4, high=0.1, log=True),
-    "dropout": Dimension("model", "dropout", _gradients, low=0.0, high=0.5),
+    "dropout": Dimension("model", "dropout", _steps, low=0.0, high=0.5),
     "augmentation": Dimension("augmentation", "preset", _backbone, ("none", "light", "medium", "strong")),
     "label_smoothing": Dimension("loss", "label_smoothing", _gradients, low=0.0, high=0.2),
     "layer_decay": Dimension("transfer", "layer_decay", _backbone, low=0.5, high=1.0),
