@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "fine-tune a backbone on labelled pictures",
     "plan": "show which layers a run would train, when and at which rate, and why",
     "preview": "draw pictures beside what augmentation makes of them",
+    "tune": "cross-validate, repeat with several seeds, or search for better settings",
     "capacity": "train catsdogs_cnn at several sizes and draw the losses against the size",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "predict": "classify a folder, zip, file or list of pictures",

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.parsing import OneLineParser, command_parser, config_paths
+from catsdogs.cli.parsing import OneLineParser, command_parser
+from catsdogs.cli.trainoptions import add_train_options, settings_of
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.interrupts import Terminated
-from catsdogs.core.nesting import nested
 from catsdogs.workflows.processes import launched_together, process_rank
-from catsdogs.workflows.settings import TrainSettings, sections
+from catsdogs.workflows.settings import TrainSettings
 
 _RUN_VARIABLE = "CATSDOGS_RUN"
 
@@ -68,46 +66,21 @@ def parse(arguments: list[str]) -> Request:
     Raises:
         ConfigError: A flag or a config file is wrong.
     """
-    parser = _parser(with_trainer=needs_trainer(arguments))
+    parser = _parser(arguments)
     parsed = parser.parse_args(arguments)
     if parsed.resume is not None:
         others = [word for word in arguments if word.startswith("--") and not word.startswith("--resume")]
         if others:
             raise ConfigError(f"--resume takes the run as it was started; leave out {', '.join(others)}")
         return Request(TrainSettings(), Path(parsed.resume), resumed=True)
-    values = parsed.as_dict()
-    trainer = values.get("trainer") or {}
-    if trainer:
-        from catsdogs.training.trainer import changed_options
-
-        trainer = changed_options(trainer)
-    given = {name: values[name] for name in ("seed", *sections())}
-    settings = nested(TrainSettings, given | {"trainer": trainer})
+    settings = settings_of(parsed.as_dict())
     if parsed.check is not None:
         return Request(settings, Path(parsed.run or "."), check=parsed.check, named=parsed.run is not None)
     return Request(settings, _run_folder(parsed.run, settings))
 
 
-def needs_trainer(arguments: list[str]) -> bool:
-    """Say whether the Trainer's options must be known to read this command line.
-
-    Lightning takes seconds to import, and a linear probe never uses it.
-    """
-    if any(word.startswith("--trainer") or word in ("-h", "--help", "--print_config") for word in arguments):
-        return True
-    for path in config_paths(arguments):
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue  # the parser will name what is wrong with it
-        if isinstance(values, dict) and values.get("trainer"):
-            return True
-    return False
-
-
-def _parser(*, with_trainer: bool) -> OneLineParser:
+def _parser(arguments: list[str]) -> OneLineParser:
     parser = command_parser("train", "Fine-tune a backbone on labelled pictures.")
-    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
     parser.add_argument(
         "--run", type=str | None, default=None, help="Folder of the run (default: runs/<time>)."
     )
@@ -121,17 +94,7 @@ def _parser(*, with_trainer: bool) -> OneLineParser:
         help="'overfit': only show that one small batch can be learned by heart, without augmentation, "
         "dropout or decay; exit code 1 where it cannot. --run keeps the figure.",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="Of split, folds, order, augmentation and dropout."
-    )
-    for name, settings in sections().items():
-        parser.add_class_arguments(settings, name)
-    if with_trainer:
-        from catsdogs.training.trainer import add_trainer_arguments
-
-        add_trainer_arguments(parser)
-    else:
-        parser.add_argument("--trainer", type=dict, default={})
+    add_train_options(parser, arguments)
     return parser
 
 

@@ -92,8 +92,12 @@ def find_labelled(
         records = _grouped(root, records, group_by)
     if limit_per_class is not None:
         records = _limited(records, limit_per_class, seed)
-    class_names = sorted({record.label or "" for record in records}, key=lambda name: (name.casefold(), name))
-    return replace(layout, records=tuple(records), class_names=tuple(class_names))
+    return replace(layout, records=tuple(records), class_names=names_of_classes(records))
+
+
+def names_of_classes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """Return the classes of labelled records, sorted without regard to case."""
+    return tuple(sorted({record.label or "" for record in records}, key=lambda name: (name.casefold(), name)))
 
 
 def find_pictures(

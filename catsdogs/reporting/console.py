@@ -17,7 +17,7 @@ from catsdogs.core.report import Estimate, EvaluationReport
 
 _REPORT_EVERY_S = 30.0
 _MOST_CONFUSION_COLUMNS = 6
-_SHARES = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1"})
+SHARES = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1"})
 
 
 def say(text: str) -> None:
@@ -77,7 +77,7 @@ def figure_text(name: str, estimate: Estimate) -> str:
     """Return a figure with its interval, as a share in percent where it is one."""
     if not estimate.defined:
         return "undefined"
-    if name in _SHARES:
+    if name in SHARES:
         return f"{estimate.value:.2%} ({estimate.low:.2%} to {estimate.high:.2%})"
     return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
 

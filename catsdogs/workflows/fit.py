@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError, DivergedError
@@ -38,7 +39,14 @@ from catsdogs.workflows.teaching import teacher_for
 from catsdogs.workflows.workers import available_cores
 
 
-def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, alone: bool = False) -> bool:
+def fit(
+    settings: TrainSettings,
+    run: RunFolder,
+    say: Callable[[str], None],
+    *,
+    alone: bool = False,
+    also: Sequence[Callback] = (),
+) -> bool:
     """Train from the start model, or on from the last checkpoint; return whether this is the first process.
 
     Args:
@@ -46,6 +54,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         run: What prepare wrote.
         say: Tells people of each epoch.
         alone: Whether this process trains by itself although others may have been launched with it.
+        also: Callbacks beside the run's own; they may end the training with an exception.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; the last checkpoint is whole.
@@ -68,6 +77,7 @@ def fit(settings: TrainSettings, run: RunFolder, say: Callable[[str], None], *, 
         *watchers,
         *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
         *([soup] if soup else []),
+        *also,
     ]
     trainer = build_trainer(
         settings.trainer,

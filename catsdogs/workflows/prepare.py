@@ -20,8 +20,8 @@ from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import AuditReport, audit
 from catsdogs.data.balance import rare_classes
-from catsdogs.data.layouts import DataLayout, find_labelled
-from catsdogs.data.splits import split_records, straddling, write_split
+from catsdogs.data.layouts import DataLayout, find_labelled, names_of_classes
+from catsdogs.data.splits import read_split, split_records, straddling, write_split
 from catsdogs.models.backbones import RANDOM
 from catsdogs.models.modelfile import save_model
 from catsdogs.models.registry import timm_version
@@ -48,10 +48,23 @@ def prepare(settings: TrainSettings, run: RunFolder) -> None:
     Raises:
         UserError: The pictures, the backbone or the settings do not allow it.
     """
-    layout = find_pictures_to_learn(settings)
-    adopt_teacher(settings.distillation, layout.class_names, run)
-    records = audit_and_split(settings, layout, run)
-    _prepare_model(settings, layout.class_names, records, run)
+    records = pictures_of(settings, run)
+    class_names = names_of_classes(records)
+    adopt_teacher(settings.distillation, class_names, run)
+    _prepare_model(settings, class_names, records, run)
+
+
+def pictures_of(settings: TrainSettings, run: RunFolder) -> tuple[ImageRecord, ...]:
+    """Find, audit and share out the pictures; a split that lies in the run folder already is kept.
+
+    Raises:
+        UserError: The pictures or the settings do not allow it.
+    """
+    if run.audit.exists() and run.split.exists():
+        records = read_split(run.split)
+        _require_validation(settings, sum(record.split == "val" for record in records))
+        return records
+    return audit_and_split(settings, find_pictures_to_learn(settings), run)
 
 
 def find_pictures_to_learn(settings: TrainSettings) -> DataLayout:

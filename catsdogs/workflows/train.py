@@ -43,7 +43,7 @@ def train(settings: TrainSettings, path: Path) -> None:
     if settings.transfer.strategy != AUTO:
         find_strategy(settings.transfer.strategy)
     if process_rank() == 0:
-        run.create(yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True))
+        run.create(settings_text(settings))
     try:
         _carry_on(settings, run)
     except UserError:
@@ -52,8 +52,12 @@ def train(settings: TrainSettings, path: Path) -> None:
         raise
 
 
-def resume(path: Path) -> None:
+def resume(path: Path, *, also: Sequence[Any] = ()) -> None:
     """Carry an interrupted run to its end, from its last whole epoch; nothing is measured again.
+
+    Args:
+        path: Of the run.
+        also: Callbacks for the epochs beside the run's own, as ``fit`` takes them.
 
     Raises:
         ConfigError: There is no such run, or it is complete.
@@ -62,7 +66,12 @@ def resume(path: Path) -> None:
     if run.summary.exists():
         say(f"{run.path} is complete; there is nothing to resume")
         return
-    _carry_on(read_settings(run), run)
+    _carry_on(read_settings(run), run, also)
+
+
+def settings_text(settings: TrainSettings) -> str:
+    """Return the settings as YAML, which ``--config`` and ``read_settings`` take."""
+    return yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True)
 
 
 def read_settings(run: RunFolder) -> TrainSettings:
@@ -78,7 +87,7 @@ def read_settings(run: RunFolder) -> TrainSettings:
         raise ConfigError(f"{run.config} is damaged: {' '.join(str(error).split())[:200]}") from error
 
 
-def _carry_on(settings: TrainSettings, run: RunFolder) -> None:
+def _carry_on(settings: TrainSettings, run: RunFolder, also: Sequence[Any] = ()) -> None:
     first = process_rank() == 0
     if not run.plan.exists():
         if first:
@@ -90,7 +99,7 @@ def _carry_on(settings: TrainSettings, run: RunFolder) -> None:
     if "recipe" in run.read_plan():
         from catsdogs.workflows.fit import fit
 
-        first = fit(settings, run, say if first else say_nothing)
+        first = fit(settings, run, say if first else say_nothing, also=also)
     if first:
         _finish(settings, run)
 
