@@ -1,9 +1,10 @@
-"""``catsdogs tune kfold | seeds | search``."""
+"""``catsdogs tune kfold | seeds | compare | search``."""
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from catsdogs.cli.parsing import OneLineParser, command_parser
 from catsdogs.cli.trainoptions import add_train_options, settings_of
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.interrupts import Terminated
+from catsdogs.core.nesting import nested
 from catsdogs.workflows.searchspace import DIMENSIONS, STRATEGIES_TRIED
 from catsdogs.workflows.settings import TrainSettings
 
 _JOBS = {
     "kfold": "Cross-validate: train and judge as many runs as folds, each picture held out once.",
     "seeds": "Repeat a training with several seeds on the same split, and show how far they spread.",
+    "compare": "Train with and without a change, over several seeds, and show what it brings.",
     "search": "Search for better settings; the result is a config file for catsdogs train.",
 }
 _FEWEST_TRIALS = 2
@@ -50,6 +53,10 @@ def _job(name: str) -> Callable[..., None]:
         from catsdogs.workflows.seeds import repeat_with_seeds
 
         return repeat_with_seeds
+    if name == "compare":
+        from catsdogs.workflows.compare import compare
+
+        return compare
     from catsdogs.workflows.search import search
 
     return search
@@ -59,7 +66,10 @@ def _asked(job: str, words: list[str], values: dict[str, Any]) -> tuple[Path, Tr
     """Return the folder, the settings and the options of the job."""
     if values["resume"] is None:
         path = Path(values["run"] or f"runs/{job}-{time.strftime('%Y%m%d-%H%M%S')}")
-        return path, settings_of(values), _options(job, values)
+        settings, options = settings_of(values), _options(job, values)
+        if job == "compare":
+            options["changed"] = _changed(job, words, values["change"])
+        return path, settings, options
     free = ("--resume", "--minutes", "--trials")
     others = [word for word in words if word.startswith("--") and word.partition("=")[0] not in free]
     if others:
@@ -70,6 +80,8 @@ def _asked(job: str, words: list[str], values: dict[str, Any]) -> tuple[Path, Tr
     order = Members(path).read_order()
     if order.job != job:
         raise ConfigError(f"{path} was started by catsdogs tune {order.job}; go on with that")
+    if job == "compare":
+        return path, order.settings, _restored(order.options)
     given = {word.partition("=")[0].removeprefix("--") for word in words}
     changed = {name: value for name, value in _options(job, values).items() if name in given}
     return path, order.settings, {**order.options, **changed}
@@ -81,6 +93,8 @@ def _options(job: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"folds": values["folds"], "include_test": values["include_test"]}
     if job == "seeds":
         return {"seeds": _seeds(values)}
+    if job == "compare":
+        return {"seeds": _seeds(values), "change": values["change"]}
     minutes, trials = values["minutes"], values["trials"]
     if not minutes > 0:
         raise ConfigError(f"--minutes must be more than 0, not {minutes:g}")
@@ -88,6 +102,21 @@ def _options(job: str, values: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"--trials must be {_FEWEST_TRIALS} or more, not {trials}: the first is yours")
     names = {name: _names(values[name]) for name in ("space", "strategies")}
     return {"minutes": minutes, "trials": trials, **names}
+
+
+def _changed(job: str, words: list[str], change: str | None) -> TrainSettings:
+    """Return the settings of the same command line with the change behind it."""
+    try:
+        more = shlex.split(change or "")
+    except ValueError as error:
+        raise ConfigError(f"--change {change!r}: {str(error).lower()}") from None
+    if not more:
+        raise ConfigError("--change needs the options that change, such as --change '--model.weights none'")
+    return settings_of(_parser(job, [*words, *more]).parse_args([*words, *more]).as_dict())
+
+
+def _restored(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {**options, "changed": nested(TrainSettings, options["changed"])}
 
 
 def _seeds(values: dict[str, Any]) -> list[int]:
@@ -113,7 +142,7 @@ def _parser(job: str, words: list[str]) -> OneLineParser:
     parser.add_argument(
         "--resume", type=str | None, default=None, help="Folder to go on in; the same command does so too."
     )
-    {"kfold": _add_kfold, "seeds": _add_seeds, "search": _add_search}[job](parser)
+    {"kfold": _add_kfold, "seeds": _add_seeds, "compare": _add_compare, "search": _add_search}[job](parser)
     add_train_options(parser, words)
     return parser
 
@@ -135,6 +164,21 @@ def _add_seeds(parser: OneLineParser) -> None:
     )
     parser.add_argument(
         "--count", type=int, default=3, help="In place of --seeds: so many, from --seed upwards."
+    )
+
+
+def _add_compare(parser: OneLineParser) -> None:
+    parser.add_argument(
+        "--change",
+        type=str | None,
+        default=None,
+        help="The options of the other runs in one quoted word, such as '--model.weights none'.",
+    )
+    parser.add_argument(
+        "--seeds", type=str | None, default=None, help="Such as 0,1,2; each draws its own split."
+    )
+    parser.add_argument(
+        "--count", type=int, default=5, help="In place of --seeds: so many, from --seed upwards."
     )
 
 

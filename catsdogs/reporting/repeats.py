@@ -9,6 +9,7 @@ from catsdogs.core.report import Estimate, EvaluationReport
 from catsdogs.evaluation.repeats import Spread
 from catsdogs.reporting.console import SHARES, figure_text, say, table
 
+COMPARED = ("accuracy", "log_loss")
 _SHOWN = ("accuracy", "balanced_accuracy", "log_loss")
 
 
@@ -41,6 +42,30 @@ def show_seeds(
     say("the spread is what chance in training does on these pictures; other pictures move the figures too:")
     for name, estimate in means.items():
         say(f"mean over seeds, 95 % over the draw of pictures: {_title(name)} {figure_text(name, estimate)}")
+
+
+def show_comparison(change: str, results: Sequence[Mapping[str, Any]], gains: Mapping[str, Estimate]) -> None:
+    """Print a row a seed, and what the settings as asked for have over the changed ones."""
+    heads = [f"{_title(name)}{suffix}" for name in COMPARED for suffix in ("", ", changed")]
+    places = [(name, key) for name in COMPARED for key in ("as_asked", "changed")]
+    table(
+        f"{len(results)} seeds, as asked and with {change}",
+        ("seed", "test pictures", *heads),
+        [
+            (
+                str(one["seed"]),
+                f"{one['n']:,}",
+                *(_value(name, one[key][name]["value"]) for name, key in places),
+            )
+            for one in results
+        ],
+    )
+    for name, gain in gains.items():
+        factor, unit = (100, " points") if name in SHARES else (1, "")
+        mean, low, high = (f"{value * factor:+.3g}" for value in (gain.value, gain.low, gain.high))
+        certain = "" if gain.low > 0 or gain.high < 0 else ": no difference is shown"
+        interval = f"({low} to {high}, 95 % over seeds)"
+        say(f"as asked minus changed, {_title(name)}: {mean}{unit} {interval}{certain}")
 
 
 def _rows(results: Sequence[Mapping[str, Any]], kind: str) -> list[tuple[str, ...]]:

@@ -31,7 +31,7 @@ class Order:
     """What ``tune`` was asked for.
 
     Attributes:
-        job: ``kfold``, ``seeds`` or ``search``.
+        job: ``kfold``, ``seeds``, ``compare`` or ``search``.
         options: Of the job; plain values.
         settings: Of every run, but for what the job changes.
     """

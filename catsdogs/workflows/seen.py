@@ -28,7 +28,7 @@ def seen_by_embedded(records: Sequence[ImageRecord]) -> list[bool]:
     known = SeenPictures.load(embedded_folder() / SEEN)
     with progress("looking for pictures the embedded model knows", len(records)) as advance:
         found = inspect(records, workers=decoding_workers(None), advance=advance, cache=True)
-    return known.contains(np.stack([inspection.thumbnail for inspection in found])).tolist()
+    return [bool(old) for old in known.contains(np.stack([one.thumbnail for one in found]))]
 
 
 def leave_out_seen(records: Sequence[ImageRecord], card: ModelCard) -> tuple[ImageRecord, ...]:
