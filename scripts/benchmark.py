@@ -1,6 +1,7 @@
 """Benchmarks: catsdogs beside a plain timm loop, and its choice of a strategy beside every strategy.
 
     python scripts/benchmark.py [all|train|predict] --data ZIP --weights FILE    speed
+    python scripts/benchmark.py bound --data ZIP --weights FILE                 training beside its bound
     python scripts/benchmark.py regret --real FOLDER                            choice of the strategy
 
 JOB --help tells the options of one; without a job, speed is measured.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-JOBS = {"all": "timing", "train": "timing", "predict": "timing", "regret": "regret"}
+JOBS = {"all": "timing", "train": "timing", "predict": "timing", "regret": "regret", "bound": "bound"}
 
 
 def main(words: list[str]) -> None:
