@@ -197,6 +197,7 @@ def test_values_that_were_drawn_before_are_not_trained_again(tmp_path, capsys):
         "linear",
     ]
     assert main(["tune", "search", *TINY, *NEVER, *words, "--trials", "5", "--run", str(run)]) == 0
+    assert [row["strategy"] for row in table(run)[:3]] == ["auto", "svm_probe", "linear_probe"]
     again = [row for row in table(run) if row["same_as"]]
     assert len(again) >= 2
     for row in again:
