@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from catsdogs.reporting.console import say, table
 
 _PER_ROW = 3
 _MOST_SHOWN = 10
+_STATES = ("done", "pruned", "diverged", "unfinished")
 _LOGARITHMIC = frozenset({"learning_rate", "weight_decay"})
 # A few trials go far astray; what is good is to be told apart all the same.
 _HIGHEST = 4.0
@@ -128,9 +130,10 @@ def show_search(tried: Sequence[Tried], verdict: Verdict) -> None:
         )
         for one in [*done[:_MOST_SHOWN], *given]
     ]
-    ended = [f"{sum(one.state == state for one in tried)} {state}" for state in ("pruned", "diverged")]
+    counts = Counter(one.state for one in tried)
+    states = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
     table(
-        f"The best of {len(tried)} trials ({', '.join(ended)}); 0 has the settings as given",
+        f"Trials: {states}; 0 has the settings as given",
         ("trial", "log loss", "s", "what it tried"),
         rows,
     )
