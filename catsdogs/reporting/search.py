@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from catsdogs.core.files import replacing
 from catsdogs.core.report import Estimate
 from catsdogs.reporting.console import say, table
 
-_PER_ROW = 4
+_PER_ROW = 3
 _MOST_SHOWN = 10
+_STATES = ("done", "pruned", "diverged", "unfinished")
 _LOGARITHMIC = frozenset({"learning_rate", "weight_decay"})
 # A few trials go far astray; what is good is to be told apart all the same.
 _HIGHEST = 4.0
@@ -128,9 +130,10 @@ def show_search(tried: Sequence[Tried], verdict: Verdict) -> None:
         )
         for one in [*done[:_MOST_SHOWN], *given]
     ]
-    ended = [f"{sum(one.state == state for one in tried)} {state}" for state in ("pruned", "diverged")]
+    counts = Counter(one.state for one in tried)
+    states = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
     table(
-        f"The best of {len(tried)} trials ({', '.join(ended)}); 0 has the settings as given",
+        f"Trials: {states}; 0 has the settings as given",
         ("trial", "log loss", "s", "what it tried"),
         rows,
     )
@@ -155,7 +158,10 @@ def write_trials(tried: Sequence[Tried], path: Path) -> None:
 
 
 def draw_search(tried: Sequence[Tried]) -> Figure:
-    """Draw the loss against the trial, and against each thing that varied; a colour a strategy."""
+    """Draw the loss against the trial, and against each thing that varied; a colour a strategy.
+
+    Losses of several times the lowest stand at the upper edge.
+    """
     names = [
         name for name in _names(tried) if len({one.values[name] for one in tried if name in one.values}) > 1
     ]
@@ -169,19 +175,21 @@ def draw_search(tried: Sequence[Tried]) -> Figure:
         _draw_slice(axes, tried, name, colours)
     for axes in grid[len(names) + 1 :]:
         axes.axis("off")
+    low, high = _limits(tried)
     for axes in grid[: len(names) + 1]:
-        _scale(axes, tried)
+        axes.set_ylim(low, 1.05 * high)
+        axes.grid(alpha=0.3)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), fontsize=8)
     return figure
 
 
 def _draw_history(axes: Axes, tried: Sequence[Tried], colours: Mapping[str, str]) -> None:
-    done = [one for one in tried if one.log_loss is not None]
+    done, high = [one for one in tried if one.log_loss is not None], _limits(tried)[1]
     for strategy, colour in colours.items():
         own = [one for one in done if one.values.get("strategy") == strategy]
         if own:
-            losses = [one.log_loss or 0.0 for one in own]
+            losses = [min(one.log_loss or 0.0, high) for one in own]
             axes.plot([one.number for one in own], losses, "o", ms=4, color=colour, label=strategy)
     best = [min(one.log_loss or 0.0 for one in done[: place + 1]) for place in range(len(done))]
     axes.step([one.number for one in done], best, where="post", color="0.5", lw=1, label="best so far")
@@ -214,16 +222,16 @@ def _draw_slice(axes: Axes, tried: Sequence[Tried], name: str, colours: Mapping[
         places = [float(values[place]) for place in known]
         if name in _LOGARITHMIC and places:
             axes.set_xscale("log")
-    axes.scatter(places, [one.log_loss or 0.0 for one in own], s=18, c=shades)
+    high = _limits(tried)[1]
+    axes.scatter(places, [min(one.log_loss or 0.0, high) for one in own], s=18, c=shades)
     axes.set_xlabel(name.replace("_", " "))
 
 
-def _scale(axes: Axes, tried: Sequence[Tried]) -> None:
-    """Show the losses on a logarithmic scale, up to some times the lowest; higher ones stand at the edge."""
+def _limits(tried: Sequence[Tried]) -> tuple[float, float]:
+    """Return the losses that are shown: up to some times the lowest."""
     losses = [one.log_loss for one in tried if one.log_loss is not None]
-    low, high = max(min(losses), 1e-6), max(losses)
-    axes.set_ylim(0.8 * low, 1.25 * min(high, _HIGHEST * low))
-    axes.grid(alpha=0.3)
+    low = max(min(losses), 1e-6)
+    return 0.8 * low, 1.1 * min(max(losses), _HIGHEST * low)
 
 
 def _names(tried: Sequence[Tried]) -> list[str]:

@@ -147,7 +147,7 @@ class _Search:
             say(f"trial 0: log loss {value:.4f}")
             _trim(self.members.run("trial-0"))
             return
-        trial = self.trials.next()
+        trial = self.trials.next(self.space.usual)
         settings = self.space.draw(trial)
         values = self.space.values(settings)
         trial.set_user_attr("values", values)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.data.presets import PRESETS
 from catsdogs.training.solverkinds import SOLVERS
 from catsdogs.transfer.strategies import AUTO, Strategy, find_strategy
 from catsdogs.workflows.settings import TrainSettings
 
+# The quickest first: a short search tries them at least.
 STRATEGIES_TRIED = (
     "linear_probe",
     "stage_probe",
@@ -45,6 +47,7 @@ class Dimension:
         high: At most.
         log: Whether numbers are drawn on a logarithmic scale.
         factor: What the number is a factor on; 1 where it is the value itself.
+        usual: What is drawn first.
     """
 
     section: str
@@ -55,6 +58,7 @@ class Dimension:
     high: float = 0.0
     log: bool = False
     factor: Callable[[Strategy, TrainSettings], float] = lambda _, __: 1.0
+    usual: str | float | None = None
 
     @property
     def name(self) -> str:
@@ -98,16 +102,16 @@ def _usual_rate(strategy: Strategy, settings: TrainSettings) -> float:
 # In the order in which they are drawn: what comes later may depend on what came before.
 DIMENSIONS = {
     "strategy": Dimension("transfer", "strategy", lambda _, __: True),
-    "head": Dimension("model", "head", _on_features, ("linear", "mlp")),
+    "head": Dimension("model", "head", _on_features, ("linear", "mlp"), usual="linear"),
     # A tenth to ten times the strategy's own rate.
     "learning_rate": Dimension(
-        "transfer", "learning_rate", _steps, low=0.1, high=10.0, log=True, factor=_usual_rate
+        "transfer", "learning_rate", _steps, low=0.1, high=10.0, log=True, factor=_usual_rate, usual=1.0
     ),
-    "weight_decay": Dimension("solver", "weight_decay", _decays, low=1e-4, high=0.1, log=True),
-    "dropout": Dimension("model", "dropout", _steps, low=0.0, high=0.5),
-    "augmentation": Dimension("augmentation", "preset", _backbone, ("none", "light", "medium", "strong")),
-    "label_smoothing": Dimension("loss", "label_smoothing", _gradients, low=0.0, high=0.2),
-    "layer_decay": Dimension("transfer", "layer_decay", _backbone, low=0.5, high=1.0),
+    "weight_decay": Dimension("solver", "weight_decay", _decays, low=1e-4, high=0.1, log=True, usual=0.01),
+    "dropout": Dimension("model", "dropout", _steps, low=0.0, high=0.5, usual=0.0),
+    "augmentation": Dimension("augmentation", "preset", _backbone, tuple(PRESETS), usual="light"),
+    "label_smoothing": Dimension("loss", "label_smoothing", _gradients, low=0.0, high=0.2, usual=0.0),
+    "layer_decay": Dimension("transfer", "layer_decay", _backbone, low=0.5, high=1.0, usual=1.0),
 }
 
 
@@ -124,6 +128,16 @@ class SearchSpace:
     settings: TrainSettings
     names: tuple[str, ...]
     strategies: tuple[str, ...]
+
+    @property
+    def usual(self) -> list[dict[str, Any]]:
+        """What is drawn first: each strategy with its usual numbers, the quickest ones before the others.
+
+        None where only one strategy is tried: the settings as given are that.
+        """
+        numbers = {name: DIMENSIONS[name].usual for name in self.names}
+        several = self.strategies if len(self.strategies) > 1 else ()
+        return [{**numbers, "strategy": name} for name in several]
 
     def draw(self, suggestions: Suggestions) -> TrainSettings:
         """Return the settings of one trial.

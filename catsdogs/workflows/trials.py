@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,13 @@ class Trials:
         """Add the trial of the settings as given, which is outside the space that Optuna draws from."""
         self._study.add_trial(optuna.trial.create_trial(value=value, user_attrs=dict(facts)))
 
-    def next(self) -> optuna.Trial:
-        """Return the trial that was interrupted, or a new one."""
+    def next(self, usual: Sequence[Mapping[str, Any]] = ()) -> optuna.Trial:
+        """Return the trial that was interrupted, or a new one; the first ones get what is usual."""
         for trial in self._study.trials:
-            if not trial.state.is_finished():
+            if trial.state == TrialState.RUNNING:
                 return optuna.Trial(self._study, trial._trial_id)
+        if 0 < len(self) <= len(usual) and not self.unfinished:
+            self._study.enqueue_trial(dict(usual[len(self) - 1]))
         self._study.sampler = optuna.samplers.TPESampler(seed=self._seed + len(self))
         return self._study.ask()
 

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from catsdogs.cli.main import main
 from catsdogs.core.metricsfile import read_metrics
@@ -32,6 +33,12 @@ def kfold(run, *more):
 
 def seeds(run, *more):
     return main(["tune", "seeds", *TINY, *HEAD, "--run", str(run), *more])
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave the figures of the runs out: they have tests of their own, and cost more than the training."""
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda _, path: path.touch())
 
 
 @pytest.fixture

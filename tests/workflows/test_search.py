@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from catsdogs.cli.main import main
@@ -48,6 +49,12 @@ def searched(tmp_path_factory):
         patch.setenv("CATSDOGS_CACHE", str(run.parent / "cache"))
         assert search(run, "--trials", "3") == 0
     return run
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave the figures of the runs out: they have tests of their own, and cost more than the training."""
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda _, path: path.touch())
 
 
 def test_the_best_trial_is_a_config_that_trains_as_it_is(searched, tmp_path):
@@ -190,6 +197,7 @@ def test_values_that_were_drawn_before_are_not_trained_again(tmp_path, capsys):
         "linear",
     ]
     assert main(["tune", "search", *TINY, *NEVER, *words, "--trials", "5", "--run", str(run)]) == 0
+    assert [row["strategy"] for row in table(run)[:3]] == ["auto", "svm_probe", "linear_probe"]
     again = [row for row in table(run) if row["same_as"]]
     assert len(again) >= 2
     for row in again:

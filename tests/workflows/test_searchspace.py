@@ -1,8 +1,10 @@
 """The search space: what is drawn matters to the strategy, and what was given stays."""
 
 import random
+from dataclasses import replace
 
 import pytest
+from optuna.trial import FixedTrial
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import AugmentationSettings
@@ -57,6 +59,23 @@ def test_rates_lie_around_the_strategys_own_and_have_few_digits():
         usual = STRATEGIES[settings.transfer.strategy].learning_rate
         assert rate == pytest.approx(usual * asked["learning_rate"], rel=0.01)
         assert len(f"{rate:e}".partition("e")[0].rstrip("0")) <= 4
+
+
+def test_each_strategy_comes_first_with_its_usual_numbers():
+    space = search_space(TrainSettings(), ALL, STRATEGIES_TRIED)
+    for name, usual in zip(STRATEGIES_TRIED, space.usual, strict=True):
+        settings = space.draw(FixedTrial(usual))
+        plain = replace(TrainSettings(), transfer=TransferSettings(strategy=name))
+        strategy = STRATEGIES[name]
+        assert settings.transfer.strategy == name
+        assert settings.transfer.learning_rate in (None, strategy.learning_rate)
+        assert settings.solver.decay == plain.solver.decay
+        assert (settings.model, settings.augmentation, settings.loss) == (
+            plain.model,
+            plain.augmentation,
+            plain.loss,
+        )
+    assert search_space(plain, ALL, ()).usual == []
 
 
 def test_what_was_given_stays_as_it_is():
