@@ -7,11 +7,19 @@ import pytest
 from PIL import Image
 
 from catsdogs.cli.main import main
+from catsdogs.workflows import rate
+
+
+@pytest.fixture(autouse=True)
+def short_sweep(monkeypatch):
+    """The rate rises as far in fewer steps."""
+    monkeypatch.setattr(rate, "STEPS", 30)
 
 
 def test_a_run_trains_with_the_rate_that_it_found(tmp_path):
     run = tmp_path / "run"
-    words = ["train", "--data.root", "drawn:cat,dog?per_class=30&size=48", "--run", str(run)]
+    words = ["train", "--data.root", "drawn:cat,dog?per_class=20&size=40", "--run", str(run)]
+    words += ["--data.workers", "0"]
     words += ["--model.backbone", "test_resnet", "--model.weights", "none", "--model.input_size", "32"]
     words += ["--transfer.strategy", "finetune_full", "--transfer.epochs", "1", "--transfer.batch_size", "8"]
     assert main([*words, "--transfer.learning_rate", "find"]) == 0

@@ -150,7 +150,7 @@ def test_the_config_of_a_run_repeats_it(tmp_path):
 
 def test_another_seed_splits_otherwise(tmp_path):
     for seed in ("0", "1"):
-        assert main(words(tmp_path / seed, *SMALL, "--seed", seed)) == 0
+        assert main(words(tmp_path / seed, *SMALL, *PROBE, "--seed", seed)) == 0
     assert (tmp_path / "0" / "split.csv").read_bytes() != (tmp_path / "1" / "split.csv").read_bytes()
 
 
@@ -335,11 +335,11 @@ def test_an_svm_takes_no_other_head(tmp_path, capsys):
 
 def test_one_rank_waits_for_the_files_of_the_first(tmp_path, monkeypatch, capsys):
     run = tmp_path / "shared"
-    assert main(words(run, *SMALL)) == 0
+    assert main(words(run, *SMALL, *PROBE)) == 0
     before = (run / "summary.json").read_bytes()
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main(words(run, *SMALL)) == 0
+    assert main(words(run, *SMALL, *PROBE)) == 0
     assert (run / "summary.json").read_bytes() == before
 
 
@@ -387,9 +387,9 @@ class TestMistakes:
 
     def test_a_run_is_not_overwritten(self, tmp_path, capsys):
         run = tmp_path / "run"
-        assert main(words(run, *SMALL)) == 0
+        assert main(words(run, *SMALL, *PROBE)) == 0
         capsys.readouterr()
-        self.refused(capsys, words(run, *SMALL), "--resume")
+        self.refused(capsys, words(run, *SMALL, *PROBE), "--resume")
 
     def test_a_folder_that_is_no_run_is_left_alone(self, tmp_path, capsys):
         (tmp_path / "mine.txt").write_text("keep")
