@@ -1,10 +1,23 @@
-"""What every test of this folder may save: whole runs draw figures, and laying those out takes longest."""
+"""What every test of this folder may save."""
+
+from pathlib import Path
 
 import pytest
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.figure import Figure
+
+from catsdogs.reporting.figures import save_figure
+from catsdogs.workflows import train
 
 
 @pytest.fixture(autouse=True)
-def figures_as_they_fall(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw figures without laying them out; ``tests/reporting`` and fixtures of a whole module do both."""
-    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+def curves_as_they_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the two figures of every run without laying them out, which takes longer than a short training.
+
+    ``tests/reporting`` and the runs that a whole module shares lay them out.
+    """
+
+    def save(figure: Figure, path: Path) -> None:
+        figure.set_layout_engine("none")
+        save_figure(figure, path)
+
+    monkeypatch.setattr(train, "save_figure", save)
