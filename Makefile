@@ -34,7 +34,7 @@ demo: $(READY)  ## Train on drawn cats and dogs, evaluate, predict: a few minute
 
 test: $(READY)  ## Lint, types, layers and tests; with CATSDOGS_REAL=FOLDER also those on real photos
 	@$(MAKE) --no-print-directory check
-	$(RUN) -m pytest -n 2 --cov --cov-report=term:skip-covered -m "not slow and not network and not gpu"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered -m "not slow and not network and not gpu"
 
 test-slow: $(READY)  ## The long tests too
 	$(RUN) -m pytest -n 2 -m "slow and not network"

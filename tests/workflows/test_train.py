@@ -18,19 +18,20 @@ from catsdogs.core.predictions import Predictions
 from catsdogs.core.report import EvaluationReport
 from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.training.callbacks import EpochLog
 
 PICTURES = "drawn:cat,dog?per_class=40&size=48"
 SMALL = ["--model.backbone", "test_resnet", "--model.weights", "none", "--model.input_size", "32"]
 PROBE = ["--transfer.strategy", "linear_probe"]
 TUNING = [
-    *SMALL,
-    "--transfer.batch_size",
-    "8",
-    "--trainer.deterministic",
-    "true",
-    "--trainer.precision",
-    "32-true",
+    *[*SMALL, "--transfer.batch_size", "8"],
+    *["--trainer.deterministic", "true", "--trainer.precision", "32-true"],
 ]
+
+
+SCRATCH = ["--transfer.strategy", "from_scratch"]
+FULL = ["--transfer.strategy", "finetune_full"]
+EPOCHS = [*FULL, "--transfer.epochs", "4", "--model.dropout", "0.3"]
 
 
 def words(run, *more, root=PICTURES):
@@ -39,17 +40,17 @@ def words(run, *more, root=PICTURES):
 
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory):
-    """One uninterrupted run of four epochs with dropout, as a process of its own."""
-    folder = tmp_path_factory.mktemp("runs")
-    succeed(Command(words(folder / "full", *TUNING, *EPOCHS), folder / "log.txt"))
-    return folder / "full"
-
-
-EPOCHS = ["--transfer.strategy", "finetune_full", "--transfer.epochs", "4", "--model.dropout", "0.3"]
+    """One uninterrupted run of four epochs with dropout."""
+    run = tmp_path_factory.mktemp("runs") / "full"
+    assert main(words(run, *TUNING, *EPOCHS)) == 0
+    return run
 
 
 class Command:
-    """A catsdogs command in a process group of its own, its output in a file."""
+    """A catsdogs command in a process group of its own, its output in a file.
+
+    It imports for longer than it trains: only what is killed, or starts others, needs one.
+    """
 
     def __init__(self, arguments, log):
         self.log = log
@@ -106,6 +107,10 @@ def tensors(run):
     return load_model(run)[0].state_dict()
 
 
+def last_weights(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
 def same_weights(first, second):
     return all(torch.equal(value, second[name]) for name, value in first.items())
 
@@ -145,7 +150,7 @@ def test_the_config_of_a_run_repeats_it(tmp_path):
 
 def test_another_seed_splits_otherwise(tmp_path):
     for seed in ("0", "1"):
-        assert main(words(tmp_path / seed, *SMALL, "--seed", seed)) == 0
+        assert main(words(tmp_path / seed, *SMALL, *PROBE, "--seed", seed)) == 0
     assert (tmp_path / "0" / "split.csv").read_bytes() != (tmp_path / "1" / "split.csv").read_bytes()
 
 
@@ -182,36 +187,77 @@ def test_batchnorm_keeps_the_statistics_of_the_pretrained_network(finetuned):
     assert all(torch.equal(start_model[name], trained[name]) for name in statistics)
 
 
-def test_killed_in_epoch_two_and_resumed_is_bit_equal(finetuned, tmp_path, start):
+def test_killed_in_epoch_two_and_resumed_is_bit_equal(finetuned, tmp_path, start, capsys):
     run = tmp_path / "cut"
     command = start(words(run, *TUNING, *EPOCHS))
     command.wait_for("epoch 2/4")
     command.kill()
     assert not (run / "summary.json").exists()
-    assert "epoch 1/4" not in succeed(start(["train", "--resume", str(run)]))
-    last = [torch.load(r / "checkpoints" / "last.ckpt", weights_only=True) for r in (finetuned, run)]
-    assert same_weights(last[0]["state_dict"], last[1]["state_dict"])
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "epoch 1/4" not in capsys.readouterr().out
+    assert same_weights(last_weights(finetuned), last_weights(run))
     assert (finetuned / "model" / "model.safetensors").read_bytes() == (
         run / "model" / "model.safetensors"
     ).read_bytes()
 
 
+DDP = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+
+
+def test_two_processes_killed_and_resumed_learn_what_one_process_learns(tmp_path, start):
+    """They add up in another order; without the momentum or a step, or with one twice, more would differ."""
+    alone, cut = tmp_path / "alone", tmp_path / "cut"
+    more = [*TUNING, *FULL, "--transfer.epochs", "3", "--solver.name", "momentum"]
+    more += ["--transfer.learning_rate", "0.01"]
+    command = start(words(cut, *more, *DDP))
+    command.wait_for("epoch 2/3")
+    command.kill()
+    assert command.output.count("epoch 1/3") == 1
+    assert "epoch 1/3" not in succeed(start(["train", "--resume", str(cut)]))
+    assert main(words(alone, *more)) == 0
+    torch.testing.assert_close(last_weights(cut), last_weights(alone), rtol=0, atol=2e-5)
+
+
+@pytest.mark.slow
 def test_two_processes_killed_and_resumed_are_bit_equal(tmp_path, start):
-    ddp = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert succeed(start(words(whole, *TUNING, *EPOCHS, *ddp))).count("epoch 1/4") == 1
-    command = start(words(cut, *TUNING, *EPOCHS, *ddp))
+    assert succeed(start(words(whole, *TUNING, *EPOCHS, *DDP))).count("epoch 1/4") == 1
+    command = start(words(cut, *TUNING, *EPOCHS, *DDP))
     command.wait_for("epoch 2/4")
     command.kill()
     succeed(start(["train", "--resume", str(cut)]))
-    last = [torch.load(r / "checkpoints" / "last.ckpt", weights_only=True) for r in (whole, cut)]
-    assert same_weights(last[0]["state_dict"], last[1]["state_dict"])
+    assert same_weights(last_weights(whole), last_weights(cut))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_leaves_a_resumable_run(tmp_path, number, code, start):
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_an_interrupt_leaves_a_resumable_run(tmp_path, number, code, capsys):
     run = tmp_path / "cut"
-    command = start(words(run, *TUNING, "--transfer.strategy", "from_scratch", "--transfer.epochs", "500"))
+    right = EpochLog.on_train_batch_start
+
+    def interrupted(self, trainer, pl_module, batch, batch_idx):
+        right(self, trainer, pl_module, batch, batch_idx)
+        if (trainer.current_epoch, batch_idx) == (1, 2):
+            signal.raise_signal(number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EpochLog, "on_train_batch_start", interrupted)
+        assert main(words(run, *TUNING, *SCRATCH, "--transfer.epochs", "3")) == code
+    assert f"--resume {run}" in capsys.readouterr().out
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert main(["train", "--resume", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "epoch 1/3" not in said
+    assert "epoch 2/3" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_an_interrupt_from_outside_leaves_a_resumable_run(tmp_path, number, code, start):
+    run = tmp_path / "cut"
+    command = start(words(run, *TUNING, *SCRATCH, "--transfer.epochs", "500"))
     command.wait_for("epoch 2/500")
     command.process.send_signal(number)
     assert command.finish() == code, command.output
@@ -220,9 +266,9 @@ def test_an_interrupt_leaves_a_resumable_run(tmp_path, number, code, start):
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] >= 0
 
 
-def test_workers_do_not_change_what_is_learned(finetuned, tmp_path, start):
+def test_workers_do_not_change_what_is_learned(finetuned, tmp_path):
     run = tmp_path / "alone"
-    succeed(start(words(run, *TUNING, *EPOCHS, "--data.workers", "0")))
+    assert main(words(run, *TUNING, *EPOCHS, "--data.workers", "0")) == 0
     assert same_weights(tensors(run), tensors(finetuned))
 
 
@@ -231,44 +277,36 @@ def test_a_complete_run_has_nothing_to_resume(finetuned, capsys):
     assert "complete" in capsys.readouterr().out
 
 
-def test_no_validation_pictures_still_give_a_model(tmp_path, start):
+def test_no_validation_pictures_still_give_a_model(tmp_path):
     run = tmp_path / "bare"
-    more = ["--data.val_fraction", "0", "--data.test_fraction", "0", "--transfer.strategy", "from_scratch"]
-    succeed(start(words(run, *TUNING, *more, "--transfer.epochs", "1")))
+    more = [*SCRATCH, "--data.val_fraction", "0", "--data.test_fraction", "0"]
+    assert main(words(run, *TUNING, *more, "--transfer.epochs", "1")) == 0
     assert load_card(run).temperature == 1
 
 
-def test_early_stopping_stops_and_keeps_the_best(tmp_path, start):
+def test_early_stopping_stops_and_keeps_the_best(tmp_path):
     run = tmp_path / "early"
-    more = [
-        "--transfer.strategy",
-        "from_scratch",
-        "--transfer.learning_rate",
-        "0.05",
-        "--transfer.patience_epochs",
-        "1",
-    ]
-    succeed(start(words(run, *TUNING, *more, "--transfer.epochs", "40")))
+    more = [*SCRATCH, "--transfer.learning_rate", "0.05", "--transfer.patience_epochs", "1"]
+    assert main(words(run, *TUNING, *more, "--transfer.epochs", "40")) == 0
     with (run / "metrics.csv").open() as stream:
         losses = [float(row["val_loss"]) for row in csv.DictReader(stream)]
     assert len(losses) < 40
     assert load_card(run).training["epoch"] == int(np.argmin(losses))
 
 
-def test_a_logger_of_the_trainer_is_used(tmp_path, start):
+def test_a_logger_of_the_trainer_is_used(tmp_path):
     run, logs = tmp_path / "logged", tmp_path / "logs"
     more = ["--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", str(logs)]
-    more += ["--transfer.strategy", "from_scratch", "--transfer.epochs", "1"]
-    succeed(start(words(run, *TUNING, *more)))
+    assert main(words(run, *TUNING, *more, *SCRATCH, "--transfer.epochs", "1")) == 0
     assert list(logs.rglob("events.out.tfevents*"))
     settings = yaml.safe_load((run / "config.yaml").read_text())
     assert set(settings["trainer"]) == {"logger", "deterministic", "precision"}
 
 
-def test_an_mlp_head_can_be_finetuned(tmp_path, start):
+def test_an_mlp_head_can_be_finetuned(tmp_path):
     run = tmp_path / "tuned"
-    more = [*TUNING, "--model.head", "mlp", "--model.hidden", "16", "--transfer.strategy", "finetune_full"]
-    succeed(start(words(run, *more, "--transfer.epochs", "1")))
+    more = [*TUNING, *FULL, "--model.head", "mlp", "--model.hidden", "16"]
+    assert main(words(run, *more, "--transfer.epochs", "1")) == 0
     assert load_card(run).head.kind == "mlp"
 
 
@@ -297,11 +335,11 @@ def test_an_svm_takes_no_other_head(tmp_path, capsys):
 
 def test_one_rank_waits_for_the_files_of_the_first(tmp_path, monkeypatch, capsys):
     run = tmp_path / "shared"
-    assert main(words(run, *SMALL)) == 0
+    assert main(words(run, *SMALL, *PROBE)) == 0
     before = (run / "summary.json").read_bytes()
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main(words(run, *SMALL)) == 0
+    assert main(words(run, *SMALL, *PROBE)) == 0
     assert (run / "summary.json").read_bytes() == before
 
 
@@ -349,9 +387,9 @@ class TestMistakes:
 
     def test_a_run_is_not_overwritten(self, tmp_path, capsys):
         run = tmp_path / "run"
-        assert main(words(run, *SMALL)) == 0
+        assert main(words(run, *SMALL, *PROBE)) == 0
         capsys.readouterr()
-        self.refused(capsys, words(run, *SMALL), "--resume")
+        self.refused(capsys, words(run, *SMALL, *PROBE), "--resume")
 
     def test_a_folder_that_is_no_run_is_left_alone(self, tmp_path, capsys):
         (tmp_path / "mine.txt").write_text("keep")
