@@ -38,12 +38,11 @@ class CurveShape:
         below: Median of training minus validation loss over the second half.
         rise: Validation loss at the end minus the lowest it was.
         train_after_best: Fall of the training loss from the best epoch to the end.
-        falling: Fall of the training loss over the end, by a straight line.
+        falling: Fall of the training loss over the last quarter, by a straight line.
         val_falling: The same of the validation loss.
         noise: Standard deviation of the validation loss around its course.
         train_noise: The same of the training loss.
         best: Position of the best epoch, from 0.
-        turning: Position from which the validation loss stays above its lowest by half of the rise.
         train_accuracy: At the end; NaN without accuracies.
         val_accuracy: At the end; NaN without accuracies.
     """
@@ -64,7 +63,6 @@ class CurveShape:
     noise: float
     train_noise: float
     best: int
-    turning: int
     train_accuracy: float
     val_accuracy: float
 
@@ -99,12 +97,11 @@ def shape_of(curve: LearningCurve) -> CurveShape:
         below=float(np.median(train[half:] - val[half:])),
         rise=rise,
         train_after_best=float(smooth_train[best] - train_level),
-        falling=_fall(train[-end:]),
-        val_falling=_fall(val[-end:]),
+        falling=_fall(train, end),
+        val_falling=_fall(val, end),
         noise=_noise(val),
         train_noise=_noise(train),
         best=best,
-        turning=_turning(smooth_val, best, rise),
         train_accuracy=_at_end(np.array(curve.train_accuracy)[chosen], end),
         val_accuracy=_at_end(np.array(curve.val_accuracy)[chosen], end),
     )
@@ -148,9 +145,9 @@ def _scale(train: np.ndarray, val: np.ndarray) -> float:
     return max(float(min(start, _WILD_START * around)), 1e-12)
 
 
-def _fall(values: np.ndarray) -> float:
-    """Return how far a straight line through the values falls."""
-    return float(-np.polyfit(np.arange(len(values)), values, 1)[0] * (len(values) - 1))
+def _fall(values: np.ndarray, end: int) -> float:
+    """Return how far a straight line through the last values falls in a quarter of all epochs."""
+    return float(-np.polyfit(np.arange(end), values[-end:], 1)[0] * _END_SHARE * len(values))
 
 
 def _noise(values: np.ndarray) -> float:
@@ -161,13 +158,9 @@ def _noise(values: np.ndarray) -> float:
     settled = values[int(_SETTLED_SHARE * len(values)) :]
     if len(settled) < _END_EPOCHS:
         return 0.0
-    return float(np.sqrt(np.mean(np.diff(settled, 2) ** 2) / 6))
-
-
-def _turning(val: np.ndarray, best: int, rise: float) -> int:
-    """Return the first position after which the loss stays above its lowest by a tenth of the rise."""
-    low = np.flatnonzero(val <= val[best] + 0.1 * rise)
-    return min(int(low[-1]) + 1, len(val) - 1) if len(low) else best
+    squares = np.sort(np.diff(settled, 2) ** 2)
+    # One odd epoch is in three differences.
+    return float(np.sqrt(squares[: len(squares) - min(3, len(squares) // 4)].mean() / 6))
 
 
 def _at_end(values: np.ndarray, end: int) -> float:

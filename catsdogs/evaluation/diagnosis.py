@@ -35,26 +35,31 @@ DIVERGED = "diverged"
 LEAST_EPOCHS = 6
 # All limits but the accuracies are shares of the loss at the start.
 # An ordinary run's validation loss jumps by less from epoch to epoch ...
-NOISE = 0.05
+NOISE = 0.03
 # ... or its training loss jumps nearly as much, and then the learning rate is the reason, not the examples.
-NOISE_OF_TRAINING = 2.0
+NOISE_OF_TRAINING = 3.0
 # A network that fits its examples loses more of its first loss than this ...
-LEARNT = 0.35
+LEARNT = 0.45
 # ... unless it was as good as this when it began: a head from a probe, weights that know the task.
 ACCURATE = 0.9
-LOW_LOSS = 0.2
+LOW_LOSS = 0.1
+# A network that has not learnt this much yet has a level that its few examples set: easier says nothing.
+BEGUN = 0.1
 # Dropout and augmentation alone put an ordinary training loss above the validation loss by less.
 BELOW = 0.12
 # A validation loss that has risen by less may be chance ...
-RISE = 0.04
-# ... or less than this many of its own jumps.
-RISE_OF_NOISE = 2.0
+RISE = 0.05
+# ... or less than this many of its own jumps: more of them where they are so large that few examples make
+# the validation loss wander.
+RISE_OF_NOISE, RISE_OF_JUMPS = 2.0, 10.0
 # Where most of the gap was there at the best epoch, the examples differ and no epoch is to blame.
-RISE_OF_GAP = 0.15
+RISE_OF_GAP = 0.145
 # Ordinary runs on enough examples end with less between the losses.
-GAP = 0.12
+GAP = 0.145
 # The last quarter of a run that has come to rest changes less.
 FALLING = 0.03
+# What a network still learns that is right this often is no lack worth an alarm.
+NEARLY_PERFECT = 0.98
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def _noisy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
 
 
 def _easy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
-    if shape.below < BELOW:
+    if shape.below < BELOW or shape.learnt < BEGUN:
         return None
     said = (
         f"the validation loss lies {_loss(shape, shape.below)} below the training loss, "
@@ -150,8 +155,9 @@ def _flat(shape: CurveShape, _: list[int]) -> Diagnosis | None:
 
 
 def _overfitting(shape: CurveShape, epochs: list[int]) -> Diagnosis | None:
-    enough = shape.rise >= max(RISE, RISE_OF_NOISE * shape.noise)
-    if not enough or shape.rise < RISE_OF_GAP * shape.gap or shape.train_after_best < 0:
+    jumps = RISE_OF_JUMPS if shape.noise >= NOISE else RISE_OF_NOISE
+    enough = shape.rise >= max(RISE, jumps * shape.noise, RISE_OF_GAP * shape.gap)
+    if not enough or shape.gap < 0 or shape.train_after_best < 0:
         return None
     said = (
         f"the validation loss rose from {_loss(shape, shape.val_level - shape.rise)} "
@@ -159,7 +165,7 @@ def _overfitting(shape: CurveShape, epochs: list[int]) -> Diagnosis | None:
         f"while the training loss fell by another {_loss(shape, shape.train_after_best)} "
         f"to {_loss(shape, shape.train_level)}",
     )
-    return Diagnosis(OVERFITTING, "", said, epochs[shape.turning])
+    return Diagnosis(OVERFITTING, "", said, epochs[shape.best + 1])
 
 
 def _training_set(shape: CurveShape, _: list[int]) -> Diagnosis | None:
@@ -174,7 +180,7 @@ def _training_set(shape: CurveShape, _: list[int]) -> Diagnosis | None:
 
 
 def _still_falling(shape: CurveShape, _: list[int]) -> Diagnosis | None:
-    if shape.falling < FALLING or shape.val_falling < FALLING / 2:
+    if shape.val_accuracy >= NEARLY_PERFECT or min(shape.falling, shape.val_falling) < FALLING:
         return None
     said = (
         f"over the last quarter of the epochs the training loss fell by {_loss(shape, shape.falling)} "
@@ -184,10 +190,10 @@ def _still_falling(shape: CurveShape, _: list[int]) -> Diagnosis | None:
 
 
 _RULES: tuple[Callable[[CurveShape, list[int]], Diagnosis | None], ...] = (
-    _noisy_validation,
-    _flat,
-    _easy_validation,
     _overfitting,
+    _noisy_validation,
+    _easy_validation,
+    _flat,
     _training_set,
     _still_falling,
 )

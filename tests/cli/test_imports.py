@@ -69,7 +69,19 @@ class TestThePackage:
         assert not modules & {"torch", "jsonargparse", "numpy", "yaml", "rich"}
 
     @pytest.mark.parametrize(
-        "command", ["train", "plan", "preview", "evaluate", "predict", "backbones", "draw", "cache", "doctor"]
+        "command",
+        [
+            "train",
+            "plan",
+            "preview",
+            "evaluate",
+            "predict",
+            "backbones",
+            "draw",
+            "cache",
+            "doctor",
+            "diagnose",
+        ],
     )
     def test_every_command_of_the_table_can_be_loaded(self, command: str) -> None:
 
