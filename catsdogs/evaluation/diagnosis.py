@@ -15,7 +15,7 @@ limits were set on one half of the real runs of ``tests/evaluation/curves`` and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,9 @@ RISE_OF_NOISE, RISE_OF_JUMPS = 2.0, 10.0
 RISE_OF_GAP = 0.145
 # Ordinary runs on enough examples end with less between the losses.
 GAP = 0.145
-# The last quarter of a run that has come to rest changes less.
-FALLING = 0.03
+# The last quarter of a run that has come to rest changes less. Mixed pictures and smoothed labels keep the
+# training loss high: there this share of it is enough.
+FALLING, DISTURBED = 0.03, 1 / 3
 # What a network still learns that is right this often is no lack worth an alarm.
 NEARLY_PERFECT = 0.98
 
@@ -113,8 +114,8 @@ def diagnose(curve: LearningCurve, *, disturbed: bool = False) -> Diagnosis:
     shape = shape_of(curve)
     epochs = [curve.epochs[position] for position in judged(curve)]
     for rule in _RULES:
-        found = rule(shape, epochs)
-        if found is not None and not (disturbed and found.form == _EASY):
+        found = rule(shape, epochs, disturbed)
+        if found is not None:
             return found
     return _good_fit(shape)
 
@@ -122,7 +123,7 @@ def diagnose(curve: LearningCurve, *, disturbed: bool = False) -> Diagnosis:
 _NOISY, _EASY, _FLAT, _FALLING = "noisy", "easier than training", "flat", "still falling"
 
 
-def _noisy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
+def _noisy_validation(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
     if shape.noise < max(NOISE, NOISE_OF_TRAINING * shape.train_noise):
         return None
     said = (
@@ -132,8 +133,8 @@ def _noisy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
     return Diagnosis(VALIDATION_SET, _NOISY, (said, "too few validation examples, or others in each epoch"))
 
 
-def _easy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
-    if shape.below < BELOW or shape.learnt < BEGUN:
+def _easy_validation(shape: CurveShape, _: Sequence[int], disturbed: bool) -> Diagnosis | None:
+    if disturbed or shape.below < BELOW or shape.learnt < BEGUN:
         return None
     said = (
         f"the validation loss lies {_loss(shape, shape.below)} below the training loss, "
@@ -142,10 +143,11 @@ def _easy_validation(shape: CurveShape, _: list[int]) -> Diagnosis | None:
     return Diagnosis(VALIDATION_SET, _EASY, (said, "its examples are easier than those of the training"))
 
 
-def _flat(shape: CurveShape, _: list[int]) -> Diagnosis | None:
-    settled = shape.falling < FALLING
-    accurate = shape.train_accuracy >= ACCURATE or shape.train_level * shape.scale < LOW_LOSS
-    if shape.learnt >= LEARNT or not settled or accurate:
+def _flat(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
+    settled = max(shape.falling, shape.val_falling) < FALLING
+    accurate = max(shape.train_accuracy, shape.val_accuracy) >= ACCURATE
+    low = min(shape.train_level, shape.val_level) * shape.scale < LOW_LOSS
+    if max(shape.learnt, shape.val_learnt) >= LEARNT or not settled or accurate or low:
         return None
     said = (
         f"the training loss ends at {_loss(shape, shape.train_level)}, {shape.learnt:.0%} below its start",
@@ -154,21 +156,21 @@ def _flat(shape: CurveShape, _: list[int]) -> Diagnosis | None:
     return Diagnosis(UNDERFITTING, _FLAT, said)
 
 
-def _overfitting(shape: CurveShape, epochs: list[int]) -> Diagnosis | None:
+def _overfitting(shape: CurveShape, epochs: Sequence[int], __: bool) -> Diagnosis | None:
     jumps = RISE_OF_JUMPS if shape.noise >= NOISE else RISE_OF_NOISE
     enough = shape.rise >= max(RISE, jumps * shape.noise, RISE_OF_GAP * shape.gap)
     if not enough or shape.gap < 0 or shape.train_after_best < 0:
         return None
     said = (
         f"the validation loss rose from {_loss(shape, shape.val_level - shape.rise)} "
-        f"at epoch {epochs[shape.best]} to {_loss(shape, shape.val_level)}",
+        f"around epoch {epochs[shape.best]} to {_loss(shape, shape.val_level)}",
         f"while the training loss fell by another {_loss(shape, shape.train_after_best)} "
         f"to {_loss(shape, shape.train_level)}",
     )
     return Diagnosis(OVERFITTING, "", said, epochs[shape.best + 1])
 
 
-def _training_set(shape: CurveShape, _: list[int]) -> Diagnosis | None:
+def _training_set(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
     if shape.gap < GAP:
         return None
     said = (
@@ -179,8 +181,9 @@ def _training_set(shape: CurveShape, _: list[int]) -> Diagnosis | None:
     return Diagnosis(TRAINING_SET, "", said)
 
 
-def _still_falling(shape: CurveShape, _: list[int]) -> Diagnosis | None:
-    if shape.val_accuracy >= NEARLY_PERFECT or min(shape.falling, shape.val_falling) < FALLING:
+def _still_falling(shape: CurveShape, _: Sequence[int], disturbed: bool) -> Diagnosis | None:
+    least = FALLING * (DISTURBED if disturbed else 1)
+    if shape.falling < least or shape.val_falling < FALLING or shape.val_accuracy >= NEARLY_PERFECT:
         return None
     said = (
         f"over the last quarter of the epochs the training loss fell by {_loss(shape, shape.falling)} "
@@ -189,7 +192,7 @@ def _still_falling(shape: CurveShape, _: list[int]) -> Diagnosis | None:
     return Diagnosis(UNDERFITTING, _FALLING, (said, "more epochs or a higher learning rate would go on"))
 
 
-_RULES: tuple[Callable[[CurveShape, list[int]], Diagnosis | None], ...] = (
+_RULES: tuple[Callable[[CurveShape, Sequence[int], bool], Diagnosis | None], ...] = (
     _overfitting,
     _noisy_validation,
     _easy_validation,

@@ -67,8 +67,9 @@ def _mark(axes: Axes, curve: LearningCurve, diagnosis: Diagnosis | None, unfroze
     if best is not None:
         axes.axvline(best, color=_MARK, linestyle=":", label=f"best (epoch {best})")
     within = [epoch for epoch in unfrozen if epoch <= curve.epochs[-1]]
+    named = f"epoch{'s' if len(within) > 1 else ''} {', '.join(map(str, within))}"
     for epoch in within:
-        label = f"unfrozen (epoch {', '.join(map(str, within))})" if epoch == within[0] else "_"
+        label = f"unfrozen ({named})" if epoch == within[0] else "_"
         axes.axvline(epoch - 0.5, color="tab:purple", linestyle="--", linewidth=1, label=label)
     if diagnosis is not None and diagnosis.name == OVERFITTING and diagnosis.epoch is not None:
         label = f"overfits (from epoch {diagnosis.epoch})"

@@ -31,7 +31,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class _Bench:
+class Bench:
     """What a construction works with.
 
     Attributes:
@@ -68,7 +68,7 @@ class _Bench:
 Made = tuple[str, Examples, Recipe]
 
 
-def _good(bench: _Bench) -> Made:
+def _good(bench: Bench) -> Made:
     chance = bench.chance
     decay = float(chance.choice([1e-2, 5e-2, 0.2]))
     variant = str(
@@ -88,7 +88,7 @@ def _good(bench: _Bench) -> Made:
     return variant, bench.examples(), replace(recipe, **changes.get(variant, {}))  # type: ignore[arg-type]
 
 
-def _flat(bench: _Bench) -> Made:
+def _flat(bench: Bench) -> Made:
     chance = bench.chance
     variant = str(chance.choice(["capacity", "rate", "decay", "momentum"]))
     width = 1 if bench.family.pictures else int(chance.choice([0, 1]))
@@ -105,7 +105,7 @@ def _flat(bench: _Bench) -> Made:
     )
 
 
-def _falling(bench: _Bench) -> Made:
+def _falling(bench: Bench) -> Made:
     chance = bench.chance
     variant = str(chance.choice(["stopped", "slow", "momentum"]))
     recipe = bench.recipe()
@@ -121,7 +121,7 @@ def _falling(bench: _Bench) -> Made:
     )
 
 
-def _overfitting(bench: _Bench) -> Made:
+def _overfitting(bench: Bench) -> Made:
     chance = bench.chance
     variant = str(chance.choice(["few", "fewer", "noisy labels"]))
     share = {"few": 0.2, "fewer": 0.08, "noisy labels": 0.5}[variant] * chance.uniform(0.7, 1.4)
@@ -135,14 +135,14 @@ def _overfitting(bench: _Bench) -> Made:
     return variant, examples, replace(recipe, epochs=int(recipe.epochs * longer))
 
 
-def _with_wrong_labels(bench: _Bench, examples: Tensors) -> Tensors:
+def _with_wrong_labels(bench: Bench, examples: Tensors) -> Tensors:
     x, y = examples
     wrong = torch.tensor(bench.chance.random(len(y)) < 0.25)
     other = y[torch.tensor(bench.chance.permutation(len(y)))]
     return x, torch.where(wrong, other, y)
 
 
-def _training_set(bench: _Bench) -> Made:
+def _training_set(bench: Bench) -> Made:
     """Train on other examples than those of the validation: too few, of one side, or distorted."""
     chance = bench.chance
     variant = str(chance.choice(["few", "one side", "distorted"]))
@@ -163,7 +163,7 @@ def _training_set(bench: _Bench) -> Made:
     return variant, replace(examples, train=(x, y)), replace(recipe, schedule=schedule, batch=batch)
 
 
-def _noisy_validation(bench: _Bench) -> Made:
+def _noisy_validation(bench: Bench) -> Made:
     variant = str(bench.chance.choice(["tiny", "drawn anew"]))
     count = int(bench.chance.integers(4, 16))
     _, examples, recipe = _good(bench)
@@ -174,7 +174,7 @@ def _noisy_validation(bench: _Bench) -> Made:
     return variant, replace(examples, val=tuple(part[:count] for part in examples.val)), faster  # type: ignore[arg-type]
 
 
-def _easy_validation(bench: _Bench) -> Made:
+def _easy_validation(bench: Bench) -> Made:
     """Validate on what the network finds easy, or train on labels that are partly wrong."""
     variant = str(bench.chance.choice(["easy", "clean"]))
     _, examples, recipe = _good(bench)
@@ -189,7 +189,7 @@ def _easy_validation(bench: _Bench) -> Made:
 
 
 @torch.no_grad()
-def _easiest(bench: _Bench, examples: Examples, share: float) -> Tensors:
+def _easiest(bench: Bench, examples: Examples, share: float) -> Tensors:
     """Return the share of the validation examples that a model of the training examples is best at."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
@@ -207,7 +207,7 @@ def _easiest(bench: _Bench, examples: Examples, share: float) -> Tensors:
     return x[kept], y[kept]
 
 
-MAKERS: Mapping[str, Callable[[_Bench], Made]] = {
+MAKERS: Mapping[str, Callable[[Bench], Made]] = {
     "good fit": _good,
     "underfitting (flat)": _flat,
     "underfitting (still falling)": _falling,
@@ -271,7 +271,7 @@ def make_samples(family: str, kind: str, wanted: int, tries: int) -> tuple[list[
         if len(samples) == wanted:
             return samples, seed
         number = list(MAKERS).index(kind) * 1000 + seed
-        bench = _Bench(FAMILIES[family], np.random.default_rng([list(FAMILIES).index(family), number]))
+        bench = Bench(FAMILIES[family], np.random.default_rng([list(FAMILIES).index(family), number]))
         variant, examples, recipe = MAKERS[kind](bench)
         curve = train(bench.family, examples, recipe, number, further=kind in _NEEDS_FUTURE)
         if shows(kind, curve, reached):
@@ -282,7 +282,7 @@ def make_samples(family: str, kind: str, wanted: int, tries: int) -> tuple[list[
 @cache
 def reachable(family: str) -> float:
     """Return the lowest loss on a large set that ordinary training reaches."""
-    bench = _Bench(FAMILIES[family], np.random.default_rng(99))
+    bench = Bench(FAMILIES[family], np.random.default_rng(99))
     recipe = replace(bench.recipe(decay=0.05), schedule="cosine", rate=4e-3, epochs=2 * bench.family.epochs)
     return min(_smooth(train(bench.family, bench.examples(), recipe, 99, further=False).large))
 

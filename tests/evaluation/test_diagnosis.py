@@ -91,6 +91,12 @@ def test_a_fine_tuning_that_starts_well_is_no_underfitting() -> None:
         assert diagnose(LearningCurve.from_values(loss, loss, sure, sure)).title == "good fit"
 
 
+def test_mixing_keeps_the_training_loss_high_while_validation_shows_the_learning() -> None:
+    train, val = 0.7 - 0.004 * EPOCHS, 0.69 - 0.012 * EPOCHS
+    assert name(train, val, disturbed=True).title == "underfitting (still falling)"
+    assert name(0.6 + 0.1 * SETTLING, 0.2 + 0.5 * SETTLING, disturbed=True).title == "good fit"
+
+
 def test_what_cannot_be_judged_is_said() -> None:
     assert name(GOOD[0], np.full(30, math.nan)).title == "no validation to judge by"
     lost = replace(LearningCurve.from_values(*GOOD), diverged=4)
