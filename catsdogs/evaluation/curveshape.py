@@ -20,6 +20,9 @@ _SETTLED_SHARE = 1 / 3
 # A first epoch of a wild start must not make all later differences small: at most so many times the loss
 # around the first quarter.
 _WILD_START = 4.0
+# Where accuracies say that losses are those of a classifier, they are measured against at least the loss of
+# guessing between two classes: a head from a probe starts near zero, and there hundredths are nothing.
+_GUESSING = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class CurveShape:
 
     Attributes:
         epochs: How many have both losses.
-        scale: Loss at the start, in the file's unit.
+        scale: Loss at the start, in the file's unit; of a classifier at least that of guessing.
         train_level: Training loss at the end.
         val_level: Validation loss at the end.
         learnt: Fall of the training loss from the start to the end.
@@ -77,7 +80,8 @@ def shape_of(curve: LearningCurve) -> CurveShape:
     if len(chosen) < _END_EPOCHS:
         raise ValueError("a curve of fewer than three epochs has no shape")
     train, val = np.array(curve.train_loss)[chosen], np.array(curve.val_loss)[chosen]
-    scale = _scale(train, val)
+    known = np.isfinite([*curve.train_accuracy, *curve.val_accuracy]).any()
+    scale = max(_scale(train, val), _GUESSING if known else 0.0)
     train, val = train / scale, val / scale
     smooth_train, smooth_val = smoothed(train), smoothed(val)
     end = max(_END_EPOCHS, round(_END_SHARE * len(train)))

@@ -91,6 +91,16 @@ def test_a_fine_tuning_that_starts_well_is_no_underfitting() -> None:
         assert diagnose(LearningCurve.from_values(loss, loss, sure, sure)).title == "good fit"
 
 
+def test_hundredths_are_nothing_to_a_classifier_that_starts_well() -> None:
+    chance = np.random.default_rng(2)
+    sure = np.full(30, 0.99)
+    train = 0.02 + 0.06 * SETTLING + chance.normal(0, 0.001, 30)
+    val = 0.03 + 0.0004 * EPOCHS + chance.normal(0, 0.004, 30)
+    assert diagnose(LearningCurve.from_values(train, val, sure, sure)).title == "good fit"
+    overfitted = val + 0.005 * EPOCHS
+    assert diagnose(LearningCurve.from_values(train, overfitted, sure, sure)).name == "overfitting"
+
+
 def test_mixing_keeps_the_training_loss_high_while_validation_shows_the_learning() -> None:
     train, val = 0.7 - 0.004 * EPOCHS, 0.69 - 0.012 * EPOCHS
     assert name(train, val, disturbed=True).title == "underfitting (still falling)"
