@@ -40,6 +40,8 @@ NOISE = 0.03
 NOISE_OF_TRAINING = 3.0
 # A network that fits its examples loses more of its first loss than this ...
 LEARNT = 0.45
+# ... or than this, where it still names less than this share of its examples ...
+LEARNT_BY_POOR, POOR = 0.65, 0.7
 # ... unless it was as good as this when it began: a head from a probe, weights that know the task.
 ACCURATE = 0.9
 LOW_LOSS = 0.1
@@ -47,15 +49,18 @@ LOW_LOSS = 0.1
 BEGUN = 0.1
 # Dropout and augmentation alone put an ordinary training loss above the validation loss by less.
 BELOW = 0.12
-# A validation loss that has risen by less may be chance ...
+# A validation loss that has risen by less may be chance; or by less than this and this share of its lowest,
 RISE = 0.05
-# ... or less than this many of its own jumps: more of them where they are so large that few examples make
+MILD_RISE, MILD_RISE_OF_LOWEST = 0.03, 0.3
+# or by less than this many of its own jumps: more of them where they are so large that few examples make
 # the validation loss wander.
 RISE_OF_NOISE, RISE_OF_JUMPS = 2.0, 10.0
 # Where most of the gap was there at the best epoch, the examples differ and no epoch is to blame.
-RISE_OF_GAP = 0.145
+RISE_OF_GAP = 0.12
 # Ordinary runs on enough examples end with less between the losses.
 GAP = 0.145
+# ... or than this, where the accuracies lie apart as well, by so much.
+GAP_IN_BOTH, ACCURACY_GAP = 0.09, 0.06
 # The last quarter of a run that has come to rest changes less. Mixed pictures and smoothed labels keep the
 # training loss high: there this share of it is enough.
 FALLING, DISTURBED = 0.03, 1 / 3
@@ -147,7 +152,8 @@ def _flat(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
     settled = max(shape.falling, shape.val_falling) < FALLING
     accurate = max(shape.train_accuracy, shape.val_accuracy) >= ACCURATE
     low = min(shape.train_level, shape.val_level) * shape.scale < LOW_LOSS
-    if max(shape.learnt, shape.val_learnt) >= LEARNT or not settled or accurate or low:
+    limit = LEARNT_BY_POOR if max(shape.train_accuracy, shape.val_accuracy) < POOR else LEARNT
+    if max(shape.learnt, shape.val_learnt) >= limit or not settled or accurate or low:
         return None
     said = (
         f"the training loss ends at {_loss(shape, shape.train_level)}, {shape.learnt:.0%} below its start",
@@ -158,7 +164,8 @@ def _flat(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
 
 def _overfitting(shape: CurveShape, epochs: Sequence[int], __: bool) -> Diagnosis | None:
     jumps = RISE_OF_JUMPS if shape.noise >= NOISE else RISE_OF_NOISE
-    enough = shape.rise >= max(RISE, jumps * shape.noise, RISE_OF_GAP * shape.gap)
+    mild = shape.rise >= MILD_RISE_OF_LOWEST * (shape.val_level - shape.rise)
+    enough = shape.rise >= max(MILD_RISE if mild else RISE, jumps * shape.noise, RISE_OF_GAP * shape.gap)
     if not enough or shape.gap < 0 or shape.train_after_best < 0:
         return None
     said = (
@@ -171,7 +178,8 @@ def _overfitting(shape: CurveShape, epochs: Sequence[int], __: bool) -> Diagnosi
 
 
 def _training_set(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:
-    if shape.gap < GAP:
+    apart = shape.train_accuracy - shape.val_accuracy >= ACCURACY_GAP
+    if shape.gap < (GAP_IN_BOTH if apart else GAP):
         return None
     said = (
         f"the validation loss ends {_loss(shape, shape.gap)} above the training loss "

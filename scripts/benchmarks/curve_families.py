@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -124,10 +124,10 @@ def _diabetes() -> Examples:
     return datasets.load_diabetes(return_X_y=True)
 
 
-def _patches(photo: int) -> Examples:
-    """Patches of a photo; their class is the band of the photo that they are from."""
-    chance = np.random.default_rng(photo)
-    picture = datasets.load_sample_images().images[photo]
+def _patches() -> Examples:
+    """Patches of a photo of scikit-learn's; their class is the band of the photo that they are from."""
+    chance = np.random.default_rng(0)
+    picture = datasets.load_sample_images().images[0]
     x, y = [], []
     for _ in range(1800):
         top, left = chance.integers(0, picture.shape[0] - 20), chance.integers(0, picture.shape[1] - 20)
@@ -141,10 +141,9 @@ FAMILIES: Mapping[str, Family] = {
     "moons": Family(_moons, "tune", 2, width=24, epochs=40),
     "cancer": Family(_cancer, "tune", 2, width=16, training=280, epochs=30),
     "friedman": Family(_friedman, "tune", 0, epochs=40),
-    "china": Family(partial(_patches, 0), "tune", 3, width=10, pictures=True, training=1000, epochs=30),
+    "china": Family(_patches, "tune", 3, width=10, pictures=True, training=1000, epochs=30),
     "digit-pictures": Family(_digit_pictures, "held-out", 10, width=12, pictures=True),
     "clusters": Family(_clusters, "held-out", 5, training=1200, epochs=40),
     "spheres": Family(_spheres, "held-out", 3, training=1000, epochs=50, activation=nn.Tanh),
     "impedance": Family(_impedance, "held-out", 0, epochs=40, activation=nn.GELU),
-    "flower": Family(partial(_patches, 1), "held-out", 3, width=10, pictures=True, training=1000, epochs=30),
 }
