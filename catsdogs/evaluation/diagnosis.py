@@ -54,9 +54,9 @@ RISE = 0.05
 MILD_RISE, MILD_RISE_OF_LOWEST = 0.03, 0.3
 # or by less than this many of its own jumps: more of them where they are so large that few examples make
 # the validation loss wander.
-RISE_OF_NOISE, RISE_OF_JUMPS = 2.0, 10.0
+RISE_OF_NOISE, RISE_OF_JUMPS = 2.0, 15.0
 # Where most of the gap was there at the best epoch, the examples differ and no epoch is to blame.
-RISE_OF_GAP = 0.12
+RISE_OF_GAP = 0.22
 # Ordinary runs on enough examples end with less between the losses.
 GAP = 0.145
 # ... or than this, where the accuracies lie apart as well, by so much.

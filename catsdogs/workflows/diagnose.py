@@ -22,7 +22,7 @@ def diagnose_curves(paths: Sequence[str], out: Path | None) -> None:
 
     Args:
         paths: CSV files and run folders.
-        out: Where to draw: a file, or a folder where there are several curves.
+        out: Where to draw: a file, or a folder where there are several curves or it exists.
 
     Raises:
         DataError: There is no curve, or it cannot be read.
@@ -86,7 +86,7 @@ def _unfrozen(plan: dict[str, Any]) -> list[int]:
 def _figures(paths: Sequence[str], out: Path | None) -> list[Path | None]:
     if out is None:
         return [None] * len(paths)
-    if len(paths) == 1:
+    if len(paths) == 1 and not out.is_dir():
         return [out]
     names = [_name(path) for path in paths]
     if len(set(names)) < len(names):

@@ -65,6 +65,8 @@ def test_several_are_told_apart_and_drawn_into_a_folder(tmp_path, capsys):
     assert f"{first}: overfitting from epoch 10" in lines
     assert f"{second}: underfitting (still falling)" in lines
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["first.png", "second.png"]
+    said(capsys, write(tmp_path / "third.csv", FALLING), "--out", str(tmp_path / "figures"))
+    assert (tmp_path / "figures" / "third.png").is_file()
 
 
 def test_a_runs_plan_says_when_layers_were_unfrozen(tmp_path, capsys, monkeypatch):
