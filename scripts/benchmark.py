@@ -3,6 +3,7 @@
     python scripts/benchmark.py [all|train|predict] --data ZIP --weights FILE    speed
     python scripts/benchmark.py bound --data ZIP --weights FILE                 training beside its bound
     python scripts/benchmark.py regret --real FOLDER                            choice of the strategy
+    python scripts/benchmark.py curves [--table]                               diagnosis of learning curves
 
 JOB --help tells the options of one; without a job, speed is measured.
 """
@@ -12,7 +13,14 @@ from __future__ import annotations
 import importlib
 import sys
 
-JOBS = {"all": "timing", "train": "timing", "predict": "timing", "regret": "regret", "bound": "bound"}
+JOBS = {
+    "all": "timing",
+    "train": "timing",
+    "predict": "timing",
+    "regret": "regret",
+    "bound": "bound",
+    "curves": "curves",
+}
 
 
 def main(words: list[str]) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "preview": "draw pictures beside what augmentation makes of them",
     "tune": "cross-validate, repeat with several seeds, or search for better settings",
     "capacity": "train catsdogs_cnn at several sizes and draw the losses against the size",
+    "diagnose": "say what learning curves show, of runs or of any CSV, and draw them",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "predict": "classify a folder, zip, file or list of pictures",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",

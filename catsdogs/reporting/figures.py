@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from catsdogs.core.files import replacing
 from catsdogs.core.printable import printable
 
 _PER_ROW = 5
-_TRAIN, _VAL, _BEST = "tab:blue", "tab:orange", "0.4"
-
-
-def draw_curves(rows: Sequence[Mapping[str, str]]) -> Figure:
-    """Draw loss and accuracy of training and validation over the epochs of ``metrics.csv``."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, colour in (("train", _TRAIN), ("val", _VAL)):
-            points = [
-                (int(row["epoch"]) + 1, float(row[f"{part}_{name}"])) for row in rows if row[f"{part}_{name}"]
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colour, label=part)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        best = _best_epoch(rows)
-        if best is not None:
-            axes.axvline(best, color=_BEST, linestyle=":", label=f"best (epoch {best})")
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
-    return figure
+_TRAIN, _BEST = "tab:blue", "0.4"
 
 
 def draw_rates(
@@ -81,9 +57,3 @@ def save_figure(figure: Figure, path: Path) -> None:
         # A letter that the font lacks is drawn as a box; the tables have every name in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasAgg(figure).print_png(temporary)  # type: ignore[no-untyped-call]
-
-
-def _best_epoch(rows: Sequence[Mapping[str, str]]) -> int | None:
-    losses = [(float(row["val_loss"]), int(row["epoch"]) + 1) for row in rows if row["val_loss"]]
-    finite = [pair for pair in losses if math.isfinite(pair[0])]
-    return min(finite)[1] if finite else None

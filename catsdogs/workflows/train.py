@@ -22,10 +22,11 @@ from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
 from catsdogs.models.modelfile import load_card, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
-from catsdogs.reporting.figures import draw_curves, save_figure
+from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import judge
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.runfolder import RunFolder, open_run
@@ -105,11 +106,14 @@ def _carry_on(settings: TrainSettings, run: RunFolder, also: Sequence[Any] = ())
 
 
 def _finish(settings: TrainSettings, run: RunFolder) -> None:
-    """Fit the temperature, judge the best model on the test pictures, draw the curves, write the summary."""
+    """Fit the temperature, judge the best model on the test pictures, diagnose the curves, sum up."""
     plan = run.read_plan()
+    learnt: dict[str, Any] = {}
     if "recipe" in plan:
         _calibrate(run)
-        save_figure(draw_curves(read_metrics(run.metrics)), run.curves)
+        diagnosis = diagnose_run(run)
+        say(f"diagnosis: {diagnosis.sentence}")
+        learnt = {"diagnosis": diagnosis.to_dict()}
         if run.watch.exists():
             save_figure(draw_watch(read_metrics(run.watch)), run.watch_figure)
     figures: dict[str, Any] = {}
@@ -124,7 +128,7 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
-    write_json(run.summary, {**summary, "test": figures})
+    write_json(run.summary, {**summary, **learnt, "test": figures})
     say(f"done: {run.path} (model in {run.model})")
 
 

@@ -70,7 +70,19 @@ class TestThePackage:
 
     @pytest.mark.parametrize(
         "command",
-        ["train", "plan", "preview", "evaluate", "predict", "backbones", "draw", "cache", "doctor", "tune"],
+        [
+            "train",
+            "plan",
+            "preview",
+            "evaluate",
+            "predict",
+            "backbones",
+            "draw",
+            "cache",
+            "doctor",
+            "diagnose",
+            "tune",
+        ],
     )
     def test_every_command_of_the_table_can_be_loaded(self, command: str) -> None:
 
