@@ -88,6 +88,20 @@ def stage_features(backbone: nn.Module, planes: Tensor, names: Sequence[str]) ->
     return torch.cat(parts, dim=1)
 
 
+def map_places(backbone: nn.Module, *, from_stride: int = 8) -> dict[int, tuple[str, int]]:
+    """Return stride -> (name of the module, channels) of the last maps (B, C, H, W) at each stride.
+
+    It is what timm tells of the network; one of tokens, or of which timm tells nothing, has none.
+    """
+    told = getattr(backbone, "feature_info", None) or []
+    found: dict[int, tuple[str, int]] = {}
+    for place in told:
+        if place.get("module") and place["reduction"] >= from_stride:
+            found[int(place["reduction"])] = (str(place["module"]), int(place["num_chs"]))
+    # Every stage of a transformer has the stride of its patches: no pyramid, and no maps.
+    return found if len(found) > 1 else {}
+
+
 def drop_unused_layers(backbone: nn.Module, names: Sequence[str]) -> None:
     """Remove the layers above the last of these stages, where timm knows how; ``top`` needs them all."""
     if TOP in names or not hasattr(backbone, "prune_intermediate_layers"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,18 +13,21 @@ from torch import Tensor, nn
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import feature_width
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.stages import map_places
 from catsdogs.training.recipe import Distillation
 
 
 class Teacher(nn.Module):
     """A trained classifier that sees the very pixels that the learning one sees, crops, mixtures and all.
 
-    The loss is ``(1 - weight) * labels + weight * t**2 * KL(teacher || student) + features * distance``, both
-    softened by the temperature t. ``distance`` is the mean squared error with which a linear map of the
-    student's features gives the teacher's, each of these scaled to mean 0 and variance 1 within the batch:
+    The loss is ``(1 - weight) * labels + weight * t**2 * KL(teacher || student) + features * distance of the
+    features + maps * mean distance of the feature maps``; both answers are softened by the temperature t. A
+    distance is the mean squared error with which a linear map of the student's features (at each position,
+    where they are maps) gives the teacher's, each of these scaled to mean 0 and variance 1 within the batch:
     it is 1 for a map that knows nothing.
 
-    Only the map is a part of this module: the teacher is in no checkpoint, no optimizer and no model file.
+    Only the linear maps are a part of this module: the teacher is in no checkpoint, no optimizer and no model
+    file.
 
     Source: Hinton et al. 2015, Distilling the Knowledge in a Neural Network; Romero et al. 2015, FitNets;
     Beyer et al. 2022, Knowledge distillation: A good teacher is patient and consistent.
@@ -34,7 +38,7 @@ class Teacher(nn.Module):
         spec: How large the teacher wants its pictures.
         settings: Weights and temperature.
         calibration: The temperature that makes the teacher's probabilities honest.
-        seed: Of the map's first weights.
+        seed: Of the first weights of the linear maps.
     """
 
     def __init__(
@@ -53,17 +57,33 @@ class Teacher(nn.Module):
         # In a list: a module that is not registered is neither trained nor saved.
         self._teacher = [teacher.eval().requires_grad_(False)]
         teacher.set_channels_last(True)
-        self.map: nn.Linear | None = None
         self._features: Tensor | None = None
-        if settings.features:
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                self.map = nn.Linear(feature_width(classifier.backbone), feature_width(teacher.backbone))
-            classifier.head.register_forward_pre_hook(self._listen)
+        self._own_maps: dict[str, Tensor] = {}
+        self._their_maps: dict[str, Tensor] = {}
+        own, theirs = map_places(classifier.backbone), map_places(teacher.backbone)
+        strides = sorted(own.keys() & theirs.keys()) if settings.maps else []
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            width, wanted = feature_width(classifier.backbone), feature_width(teacher.backbone)
+            self.of_features = nn.Linear(width, wanted) if settings.features else None
+            self.of_maps = nn.ModuleDict(
+                {str(stride): nn.Conv2d(own[stride][1], theirs[stride][1], 1) for stride in strides}
+            )
+        classifier.head.register_forward_pre_hook(self._listen)
+        for stride in strides:
+            _listen_to(classifier.backbone, own[stride][0], partial(self._keep_own, str(stride)))
+            _listen_to(teacher.backbone, theirs[stride][0], partial(self._keep_theirs, str(stride)))
 
     def _listen(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if self.training and torch.is_grad_enabled():
+        if self.training and torch.is_grad_enabled() and self.of_features is not None:
             self._features = inputs[0]
+
+    def _keep_own(self, stride: str, maps: Tensor) -> None:
+        if self.training and torch.is_grad_enabled():
+            self._own_maps[stride] = maps
+
+    def _keep_theirs(self, stride: str, maps: Tensor) -> None:
+        self._their_maps[stride] = maps
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Take the teacher along to another device."""
@@ -100,17 +120,31 @@ class Teacher(nn.Module):
             reduction="batchmean",
         )
         total = (1 - settings.weight) * of_labels + settings.weight * soft**2 * divergence
-        return total if self.map is None else total + settings.features * self._distance(features)
-
-    def _distance(self, wanted: Tensor) -> Tensor:
-        assert self.map is not None
-        assert self._features is not None
         # Nothing of a step may stay behind: who copies the classifier between two steps would copy its graph.
-        features, self._features = self._features, None
-        if len(wanted) < 2:  # one picture has no variance
-            return features.sum() * 0.0
-        scaled = F.batch_norm(wanted, None, None, training=True)
-        return F.mse_loss(self.map(features).float(), scaled)
+        own, self._features = self._features, None
+        if self.of_features is not None:
+            assert own is not None
+            total = total + settings.features * _distance(self.of_features(own), features)
+        if self.of_maps:
+            distances = [
+                _distance(linear(self._own_maps.pop(stride)), self._their_maps.pop(stride))
+                for stride, linear in self.of_maps.items()
+            ]
+            total = total + settings.maps * torch.stack(distances).mean()
+        return total
+
+
+def _distance(given: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean squared error () of features (B, D) or maps (B, D, H, W) against scaled wanted ones."""
+    if wanted.numel() == wanted.shape[1]:  # one number a feature has no variance
+        return given.sum() * 0.0
+    if given.shape[2:] != wanted.shape[2:]:
+        given = F.interpolate(given, wanted.shape[2:], mode="bilinear")
+    return F.mse_loss(given.float(), F.batch_norm(wanted.float(), None, None, training=True))
+
+
+def _listen_to(backbone: nn.Module, place: str, keep: Callable[[Tensor], None]) -> None:
+    backbone.get_submodule(place).register_forward_hook(lambda _, __, maps: keep(maps))
 
 
 def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -188,12 +188,14 @@ class Distillation:
         weight: Share of its answers in the loss; the labels have the rest.
         temperature: Softens both answers before they are compared.
         features: Weight of the distance to its features, as a linear map of the network's own gives them.
+        maps: The same of its feature maps, position by position, at the strides from 8 that both have.
     """
 
     teacher: str | None = None
     weight: float = 0.9
     temperature: float = 2.0
     features: float = 1.0
+    maps: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse numbers that no loss can use, and those without a teacher.
@@ -207,8 +209,9 @@ class Distillation:
             weight=(0 <= self.weight <= 1, "in [0, 1]"),
             temperature=(0 < self.temperature < float("inf"), "positive"),
             features=(0 <= self.features < float("inf"), "0 or more"),
+            maps=(0 <= self.maps < float("inf"), "0 or more"),
         )
-        for name in ("weight", "temperature", "features"):
+        for name in ("weight", "temperature", "features", "maps"):
             if self.teacher is None and getattr(self, name) != getattr(Distillation, name):
                 raise ConfigError(f"--distillation.{name} needs --distillation.teacher")
 

@@ -25,7 +25,7 @@ from catsdogs.transfer.strategies import find_strategy, freeze_plan
 
 PIXELS = torch.randint(0, 256, (6, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
-ASKED = Distillation("runs/teacher", weight=0.7, temperature=3.0, features=0.5)
+ASKED = Distillation("runs/teacher", weight=0.7, temperature=3.0, features=0.5, maps=0.4)
 
 
 def network(width, seed, size=32):
@@ -44,6 +44,18 @@ def teacher_of(student, asked=ASKED, size=32, calibration=1.0):
     return Teacher(student, network(8, 1), PreprocessSpec(size, size), asked, calibration=calibration, seed=0)
 
 
+def maps_of(classifier):
+    """The maps of the strides 8 and 16, as timm gives them."""
+    _, maps = classifier.backbone.forward_intermediates(classifier.normalize(PIXELS))
+    return [one for one in maps if 32 // one.shape[-1] in (8, 16)]
+
+
+def scaled(values):
+    others = [place for place in range(values.ndim) if place != 1]
+    spread = values.var(others, unbiased=False, keepdim=True)
+    return (values - values.mean(others, keepdim=True)) / (spread + 1e-5).sqrt()
+
+
 def test_the_loss_is_that_of_the_papers(student):
     teacher = teacher_of(student, calibration=1.5)
     logits = student(PIXELS)
@@ -54,22 +66,27 @@ def test_the_loss_is_that_of_the_papers(student):
         features = other.features(PIXELS)
         target = (other.head(features) / 1.5 / 3).softmax(1)
     divergence = (target * (target.log() - (logits / 3).log_softmax(1))).sum(1).mean()
-    scaled = (features - features.mean(0)) / (features.var(0, unbiased=False) + 1e-5).sqrt()
-    distance = (teacher.map(student.features(PIXELS)) - scaled).square().mean()
-    expected = 0.3 * of_labels + 0.7 * 9 * divergence + 0.5 * distance
+    distance = (teacher.of_features(student.features(PIXELS)) - scaled(features)).square().mean()
+    maps = torch.stack(
+        [
+            (teacher.of_maps[str(stride)](own) - scaled(theirs)).square().mean()
+            for stride, own, theirs in zip((8, 16), maps_of(student), maps_of(other), strict=True)
+        ]
+    )
+    expected = 0.3 * of_labels + 0.7 * 9 * divergence + 0.5 * distance + 0.4 * maps.mean()
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_student_that_answers_like_its_teacher_has_nothing_to_learn():
     teacher = network(4, 3).eval()
     student = copy.deepcopy(teacher)
-    asked = Distillation("x", weight=1.0, features=0.0)
+    asked = Distillation("x", weight=1.0, features=0.0, maps=0.0)
     same = Teacher(student, teacher, PreprocessSpec(32, 32), asked, seed=0)
     logits = student(PIXELS)
     assert same.loss(PIXELS, logits, F.cross_entropy(logits, LABELS)).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_gradients_reach_student_and_map_and_never_the_teacher(student):
+def test_gradients_reach_student_and_linear_maps_and_never_the_teacher(student):
     teacher = teacher_of(student)
     logits = student(PIXELS)
     teacher.loss(PIXELS, logits, F.cross_entropy(logits, LABELS)).backward()
@@ -86,12 +103,12 @@ def test_the_teacher_is_never_trained_or_saved_and_its_statistics_stay(student):
         teacher.train().loss(PIXELS, logits, F.cross_entropy(logits, LABELS))
     after = teacher._teacher[0].state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-    assert set(teacher.state_dict()) == {"map.weight", "map.bias"}
+    assert {name.partition(".")[0] for name in teacher.state_dict()} == {"of_features", "of_maps"}
     groups = layer_groups(student.backbone)
     plan = freeze_plan(find_strategy("from_scratch"), len(groups), epochs=1)
     parts = parameter_groups(student, groups, plan, Recipe(1, 0.1, 1.0, 1.0, 8, 0, 0), [teacher])
     held = {id(p) for part in parts if part["layer_group"] == HEAD for p in part["params"]}
-    assert held == {id(p) for p in (*student.head.parameters(), *teacher.map.parameters())}
+    assert held == {id(p) for p in (*student.head.parameters(), *teacher.parameters())}
 
 
 def test_it_goes_along_to_another_device_or_type(student):
@@ -144,6 +161,7 @@ def test_the_logged_loss_is_that_of_the_labels(student):
         ({"teacher": "x", "weight": 1.1}, "--distillation.weight must be in"),
         ({"teacher": "x", "temperature": 0.0}, "--distillation.temperature must be positive"),
         ({"teacher": "x", "features": -1.0}, "--distillation.features must be 0 or more"),
+        ({"teacher": "x", "maps": -1.0}, "--distillation.maps must be 0 or more"),
         ({"weight": 0.5}, "--distillation.weight needs --distillation.teacher"),
     ],
 )
@@ -189,7 +207,8 @@ def test_a_run_learns_from_it_resumes_bit_equal_without_it_and_leaves_it_out_of_
     assert main(["train", "--resume", str(killed)]) == 0
     end, resumed = checkpoint(whole), checkpoint(killed)
     assert all(torch.equal(value, resumed[name]) for name, value in end.items())
-    assert {name for name in end if name.startswith("teacher.")} == {"teacher.map.weight", "teacher.map.bias"}
+    kept = {name.split(".")[1] for name in end if name.startswith("teacher.")}
+    assert kept == {"of_features", "of_maps"}
     names = {name.removeprefix("classifier.") for name in end if name.startswith("classifier.")}
     with safe_open(whole / "model" / "model.safetensors", framework="pt") as opened:
         assert set(opened.keys()) == names
