@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from catsdogs.data.augmentation import Augmentation
+from catsdogs.data.balance import balanced_weights
 from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDataModule, labelled
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.presets import AugmentationSpec
@@ -77,6 +78,13 @@ def training_mixing(
         return None
     last = recipe.epochs - changes.mixing_off_epochs if until_epoch is None else until_epoch
     return Mixing(changes, classes=len(card.class_names), seed=recipe.seed, until_epoch=last)
+
+
+def class_weights(recipe: Recipe, data: EpochDataModule, classes: int) -> list[float] | None:
+    """Return what makes the classes weigh the same where the loss or the sampler is to; else None."""
+    if recipe.loss.class_weights == "none" and not data.balanced:
+        return None
+    return balanced_weights(data.train_labels, classes)
 
 
 def augmentation_of(plan: Mapping[str, Any]) -> AugmentationSpec:

@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError, DivergedError
-from catsdogs.data.balance import balanced_weights
 from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, layer_groups
@@ -31,7 +30,7 @@ from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.training.trial import TrainingSpeed
 from catsdogs.transfer.strategies import FreezePlan
-from catsdogs.workflows.data import training_data, training_mixing
+from catsdogs.workflows.data import class_weights, training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.soup import cook, ingredients
@@ -105,7 +104,7 @@ def fit(
         mixing=training_mixing(written, recipe, card),
         auxiliary=auxiliary_for(classifier, written, seed=recipe.seed),
         teacher=teacher_for(classifier, recipe, run),
-        class_weights=_class_weights(recipe, data, len(card.class_names)),
+        class_weights=class_weights(recipe, data, len(card.class_names)),
     )
     checkpoint = str(run.last) if run.last.exists() else None
     if checkpoint is None and trainer.is_global_zero and not alone:
@@ -187,13 +186,6 @@ def _callbacks(
     if validates and recipe.patience_epochs:
         callbacks.insert(0, StopEarly(patience=recipe.patience_epochs, first_epoch=plan.starts[-1]))
     return callbacks
-
-
-def _class_weights(recipe: Recipe, data: EpochDataModule, classes: int) -> list[float] | None:
-    """Return what makes the classes weigh the same where the loss or the sampler is to; else None."""
-    if recipe.loss.class_weights == "none" and not data.balanced:
-        return None
-    return balanced_weights(data.train_labels, classes)
 
 
 def _run(trainer: Any, task: ClassificationTask, data: EpochDataModule, checkpoint: str | None) -> None:

@@ -18,7 +18,7 @@ from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import FreezePlan, Phase
-from catsdogs.workflows.data import training_data, training_mixing
+from catsdogs.workflows.data import class_weights, training_data, training_mixing
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.teaching import teacher_for
@@ -67,6 +67,7 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
         mixing=training_mixing(plan, recipe, card, until_epoch=epochs),
         auxiliary=auxiliary_for(classifier, plan, seed=recipe.seed),
         teacher=teacher_for(classifier, recipe, run),
+        class_weights=class_weights(recipe, data, len(card.class_names)),
     )
     with progress("finding a learning rate", None), quiet():
         trainer.fit(task, datamodule=data)
