@@ -144,7 +144,7 @@ def test_seeds_share_the_split_and_differ_otherwise(tmp_path, interrupted, capsy
         ("seeds --count 1", "--seeds needs two or more different seeds, not 0"),
         ("seeds --seeds 0,-1", "--seed must be from 0 to"),
         ("seeds --data.test_fraction 0", "seeds are compared on the test pictures"),
-        ("nothing", "catsdogs tune nothing: there are kfold, seeds, search"),
+        ("nothing", "catsdogs tune nothing: there are kfold, seeds, compare, search"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing_behind(tmp_path, capsys, line, said):
