@@ -17,13 +17,17 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from catsdogs.core.records import ImageRecord
+from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.inspection import inspect
+from catsdogs.data.layouts import labels_of
 from catsdogs.data.seen import SeenPictures
 from catsdogs.data.splits import read_split
 from catsdogs.models.backbones import fit_to_input
 from catsdogs.models.embedded import SEEN, embedded_folder
-from catsdogs.models.modelfile import TENSORS, load_model, save_model
+from catsdogs.models.modelfile import TENSORS, load_card, load_model, save_model, save_temperature
 from catsdogs.reporting.console import progress, say
+from catsdogs.workflows.applying import apply
 
 
 def write_manifest(archive: Path, unseen: Path, out: Path, *, val: int, seed: int) -> None:
@@ -56,7 +60,7 @@ def names_in(archive: Path) -> list[str]:
 
 
 def pack(run: Path, out: Path, input_size: int | None) -> None:
-    """Write the run's model in half precision, and what it has seen."""
+    """Write the run's model in half precision, calibrated at its size, and what it has seen."""
     classifier, card = load_model(run)
     spec = card.preprocess
     if input_size is not None:
@@ -69,7 +73,18 @@ def pack(run: Path, out: Path, input_size: int | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     SeenPictures.of(np.stack(readable)).save(out / SEEN)
     save_model(out, classifier, replace(card, preprocess=spec, embedded=True), half=True)
+    save_temperature(out, _temperature(out, [record for record in learned if record.split == "val"]))
     say(f"{out}: {(out / TENSORS).stat().st_size / 1e6:.2f} MB, {len(readable):,} photos remembered")
+
+
+def _temperature(model: Path, records: list[ImageRecord]) -> float:
+    """Fit the temperature on the validation pictures."""
+    card = load_card(model)
+    with progress("calibrating", len(records)) as advance:
+        predictions = apply(model, records, tta="none", advance=advance)
+    assert predictions is not None
+    scored = predictions.with_labels(labels_of(records, card.class_names)).scorable()
+    return float(fit_temperature(scored.logits * card.temperature, scored.labels))
 
 
 def main() -> None:
