@@ -19,14 +19,19 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-demo: $(READY)  ## Train on drawn cats and dogs, evaluate, predict: a few minutes, no network
+demo: $(READY)  ## Transfer to drawn cats and dogs, evaluate, predict: a few minutes, no network
 	@rm -rf runs/demo
 	$(VENV)/bin/catsdogs train --config configs/demo.yaml --run runs/demo
 	$(VENV)/bin/catsdogs evaluate --checkpoint runs/demo --tta flip
 	$(VENV)/bin/catsdogs draw --out runs/demo/unseen --per_class 50 --seed 1
 	$(VENV)/bin/catsdogs predict --checkpoint runs/demo --input runs/demo/unseen --tta flip --output runs/demo/unseen.csv
 	@echo
-	@echo "Everything was drawn by catsdogs; no photo was used. Look at:"
+	@echo "What are the embedded weights worth? Twenty drawings a class, five draws of them, with and without:"
+	$(VENV)/bin/catsdogs tune compare --config configs/few.yaml --count 5 --run runs/demo/few \
+		--change "--model.weights none --model.backbone catsdogs_cnn --network.width 32"
+	@echo
+	@echo "Everything was drawn by catsdogs. Look at:"
+	@echo "  runs/demo/evidence.png     why this strategy was chosen"
 	@echo "  runs/demo/gallery.png      mistakes and doubts"
 	@echo "  runs/demo/curves.png       how the training went"
 	@echo "  runs/demo/evaluation.json  every figure with its 95 % interval"
