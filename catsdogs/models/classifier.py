@@ -23,6 +23,7 @@ class ImageClassifier(nn.Module):
 
     Attributes:
         stages: Where the head's features come from, by the names of ``models.stages``.
+        input_size: Height and width in pixels of the pictures it was made for.
         frozen_statistics: Keep the means and variances that the backbone's layers (BatchNorm) have gathered
             as they are, and use them, in training too: scales and shifts still learn. Set it before
             ``train()``.
@@ -40,6 +41,7 @@ class ImageClassifier(nn.Module):
         self.backbone = backbone
         self.head = head
         self.stages = tuple(stages)
+        self.input_size = (spec.height_px, spec.width_px)
         self.frozen_statistics = False
         self._frozen: tuple[nn.Module, ...] = ()
         self._memory_format = torch.contiguous_format

@@ -6,7 +6,6 @@ score would otherwise depend, in its last digits, on how many others happened to
 
 from __future__ import annotations
 
-import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import nn
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.folding import folded
 
 PRECISIONS = ("fp32", "bf16")
 _BatchNorm = nn.modules.batchnorm._NormBase
@@ -28,8 +28,8 @@ class Execution:
 
     Attributes:
         device: ``cpu``, ``cuda`` or ``mps``.
-        precision: ``fp32``, or ``bf16`` for the backbone; the statistics of batch normalisation and the head
-            stay in float32.
+        precision: ``fp32``, or ``bf16`` for the backbone; the head, and the statistics of a batch
+            normalisation that could not be folded into a convolution, stay in float32.
         channels_last: Whether pictures lie in memory pixel by pixel instead of plane by plane.
         batch_size: Pictures per call; smaller batches are padded to it.
     """
@@ -63,14 +63,14 @@ def best_device() -> str:
 
 
 class Runner:
-    """A copy of a classifier, placed and in evaluation mode, that turns pixels into numbers.
+    """A copy of a classifier, folded, placed and in evaluation mode, that turns pixels into numbers.
 
     The classifier it was made from is not changed.
     """
 
     def __init__(self, classifier: ImageClassifier, execution: Execution) -> None:
         self.execution = execution
-        self._classifier = copy.deepcopy(classifier).eval().to(execution.device)
+        self._classifier = folded(classifier).to(execution.device)
         self._classifier.set_channels_last(execution.channels_last)
         if execution.precision == "bf16":
             _to_bf16(self._classifier)

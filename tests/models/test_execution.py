@@ -4,8 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import nn
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import PRECISIONS, Execution, Runner, best_device
@@ -23,6 +25,13 @@ def classifier(name: str = "test_resnet") -> ImageClassifier:
             torch.nn.init.normal_(module.running_mean, std=0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
     return ImageClassifier(backbone, build_head(feature_width(backbone), 3, HeadSpec()), spec)
+
+
+def normalising_first() -> ImageClassifier:
+    """Return a classifier whose normalisation stands before its convolution and cannot be folded into it."""
+    backbone = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    backbone.num_features = 4  # type: ignore[assignment]
+    return ImageClassifier(backbone, build_head(4, 2, HeadSpec()), PreprocessSpec(32, 32))
 
 
 @pytest.fixture
@@ -60,10 +69,10 @@ class TestRunner:
         assert np.sqrt(np.mean((rounded - exact) ** 2)) < 0.05 * exact.std()
 
     def test_statistics_of_batch_normalisation_keep_their_digits(self) -> None:
-        runner = Runner(classifier(), Execution(precision="bf16"))
+        runner = Runner(normalising_first(), Execution(precision="bf16"))
         state = runner._classifier.state_dict()
-        assert state["backbone.bn1.running_var"].dtype == torch.float32
-        assert state["backbone.conv1.0.weight"].dtype == torch.bfloat16
+        assert state["backbone.0.running_var"].dtype == torch.float32
+        assert state["backbone.1.weight"].dtype == torch.bfloat16
         assert state["head.fc.weight"].dtype == torch.float32
 
     def test_works_in_evaluation_mode_on_a_copy(self, pixels) -> None:
