@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format clean
+.PHONY: help install demo test coverage test-slow check format clean
 
 help:  ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +39,9 @@ demo: $(READY)  ## Transfer to drawn cats and dogs, evaluate, predict: a few min
 
 test: $(READY)  ## Lint, types, layers and tests; with CATSDOGS_REAL=FOLDER also those on real photos
 	@$(MAKE) --no-print-directory check
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not network and not gpu"
+
+coverage: $(READY)  ## The same tests, and what of the code they reach
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered -m "not slow and not network and not gpu"
 
 test-slow: $(READY)  ## The long tests too

@@ -237,7 +237,6 @@ class TestTheCommandLine:
         assert "--tt" in refusal(f"{PREDICT} --tt flip")
 
     def test_a_flag_is_needed(self, refusal) -> None:
-        assert "checkpoint" in refusal("predict --input photos")
         assert "input" in refusal("predict --checkpoint run")
 
     @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_sweep_minimises_what_the_run_does(tmp_path, monkeypatch):
     words += ["--model.backbone", "catsdogs_cnn", "--model.weights", "none", "--model.input_size", "32"]
     words += ["--network.width", "2", "--network.auxiliary", "1000", "--transfer.batch_size", "8"]
     words += ["--transfer.strategy", "from_scratch", "--transfer.epochs", "1"]
-    monkeypatch.setattr("catsdogs.workflows.fit.fit", lambda *_: False)
+    monkeypatch.setattr("catsdogs.workflows.fit.fit", lambda *_, **__: False)
     assert main([*words, "--transfer.learning_rate", "find", "--run", str(run)]) == 0
     losses = json.loads((run / "plan.json").read_text())["rate_sweep"]["losses"]
     assert losses[0] == pytest.approx(1000 * math.log(2), rel=0.5)
