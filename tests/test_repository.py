@@ -35,7 +35,7 @@ def commands(name):
 @pytest.mark.parametrize("words", list(commands("train")), ids=" ".join)
 def test_the_readmes_training_commands_parse(words, monkeypatch):
     monkeypatch.chdir(ROOT)
-    parse(words)
+    assert parse(words).path.name in {Path(word).name for word in words}
 
 
 def test_the_readmes_map_names_folders_that_exist():

@@ -69,14 +69,15 @@ class Teacher(nn.Module):
             self.of_maps = nn.ModuleDict(
                 {str(stride): nn.Conv2d(own[stride][1], theirs[stride][1], 1) for stride in strides}
             )
-        classifier.head.register_forward_pre_hook(self._listen)
+        if settings.features:
+            _listen_before(classifier.head, self._keep_features)
         for stride in strides:
             _listen_to(classifier.backbone, own[stride][0], partial(self._keep_own, str(stride)))
             _listen_to(teacher.backbone, theirs[stride][0], partial(self._keep_theirs, str(stride)))
 
-    def _listen(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if self.training and torch.is_grad_enabled() and self.of_features is not None:
-            self._features = inputs[0]
+    def _keep_features(self, features: Tensor) -> None:
+        if self.training and torch.is_grad_enabled():
+            self._features = features
 
     def _keep_own(self, stride: str, maps: Tensor) -> None:
         if self.training and torch.is_grad_enabled():
@@ -143,8 +144,25 @@ def _distance(given: Tensor, wanted: Tensor) -> Tensor:
     return F.mse_loss(given.float(), F.batch_norm(wanted.float(), None, None, training=True))
 
 
+def _listen_before(listened: nn.Module, keep: Callable[[Tensor], None]) -> None:
+    """Keep what this very module is given: a copy of it carries the hook along, and is not listened to."""
+
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if module is listened:
+            keep(inputs[0])
+
+    listened.register_forward_pre_hook(hook)
+
+
 def _listen_to(backbone: nn.Module, place: str, keep: Callable[[Tensor], None]) -> None:
-    backbone.get_submodule(place).register_forward_hook(lambda _, __, maps: keep(maps))
+    """Keep what this very module makes, as ``_listen_before`` does."""
+    listened = backbone.get_submodule(place)
+
+    def hook(module: nn.Module, _: object, maps: Tensor) -> None:
+        if module is listened:
+            keep(maps)
+
+    listened.register_forward_hook(hook)
 
 
 def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.models.backbones import RANDOM, create_backbone
+from catsdogs.models.backbones import HUB, RANDOM, create_backbone
 from catsdogs.models.embedded import is_embedded
 from catsdogs.models.modelfile import ModelCard, load_backbone, load_card
 from catsdogs.models.networkspec import NetworkSpec
@@ -37,7 +37,7 @@ class OpenedBackbone:
 
 def names_model(weights: str) -> bool:
     """Say whether weights are those of a trained model: a folder, or the embedded one."""
-    return is_embedded(weights) or Path(weights).is_dir()
+    return weights not in (HUB, RANDOM) and (is_embedded(weights) or Path(weights).is_dir())
 
 
 def open_backbone(settings: TrainSettings, weights: str) -> OpenedBackbone:

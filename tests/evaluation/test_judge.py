@@ -107,7 +107,9 @@ def test_saturated_scores_give_finite_figures(size):
     labels = np.arange(20) % 2
     logits = np.where(np.eye(2)[labels] == 1, size, 0.0)
     given = Predictions(tuple(map(str, range(20))), ("cat", "dog"), logits, labels)
-    json.dumps(evaluate(given, split="test", tta="none").to_dict(), allow_nan=False)
+    report = evaluate(given, split="test", tta="none")
+    assert np.isfinite([report.metrics["log_loss"].value, report.metrics["brier"].value]).all()
+    json.dumps(report.to_dict(), allow_nan=False)
 
 
 def test_the_ece_of_a_calibrated_model_may_be_nothing_but_noise():

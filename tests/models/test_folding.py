@@ -56,6 +56,14 @@ def test_answers_stay_and_normalisations_go(name, left):
     assert norms(network) <= norms(classifier)
 
 
+def test_a_head_that_answers_all_alike_hides_no_difference(monkeypatch):
+    """What is compared is what the head is given."""
+    classifier = with_statistics("test_resnet")
+    torch.nn.init.zeros_(classifier.head.fc.weight)
+    monkeypatch.setattr("catsdogs.models.folding.fuse_conv_bn_eval", lambda conv, _: conv)
+    assert norms(folded(classifier)) == norms(classifier)
+
+
 def test_the_classifier_itself_is_left_alone():
     classifier = with_statistics("test_resnet")
     before = {name: value.clone() for name, value in classifier.state_dict().items()}

@@ -101,7 +101,7 @@ class TestRoundTrip:
 
     def test_nothing_is_fetched(self, folder: Path, monkeypatch) -> None:
         monkeypatch.setattr("socket.socket", lambda *_, **__: pytest.fail("no network is needed"))
-        load_model(folder)
+        assert load_model(folder)[1] == load_card(folder)
 
     def test_another_temperature_leaves_the_tensors_alone(self, folder: Path) -> None:
         before = (folder / TENSORS).read_bytes()

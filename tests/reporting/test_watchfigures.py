@@ -31,6 +31,7 @@ def test_a_panel_for_each_statistic_that_there_is_and_a_line_for_each_group(tmp_
 
 def test_an_empty_table_is_no_error(tmp_path):
     save_figure(draw_watch([]), tmp_path / "watch.png")
+    assert (tmp_path / "watch.png").stat().st_size > 0
 
 
 def test_the_loss_on_one_batch_is_drawn_beside_guessing(tmp_path):

@@ -111,6 +111,22 @@ def test_the_teacher_is_never_trained_or_saved_and_its_statistics_stay(student):
     assert held == {id(p) for p in (*student.head.parameters(), *teacher.parameters())}
 
 
+def test_a_copy_of_the_student_is_not_listened_to(student):
+    """Checks and trials train copies: of their steps nothing may stay behind."""
+    teacher = teacher_of(student)
+    again = copy.deepcopy(student).train()
+    again(PIXELS).sum().backward()
+    assert teacher._features is None
+    assert not teacher._own_maps
+    copy.deepcopy(student)
+    logits = student(PIXELS)
+    of_labels = F.cross_entropy(logits, LABELS)
+    wanted = teacher.loss(PIXELS, logits, of_labels)
+    logits = student(PIXELS)
+    again(PIXELS[:2])
+    torch.testing.assert_close(teacher.loss(PIXELS, logits, F.cross_entropy(logits, LABELS)), wanted)
+
+
 def test_it_goes_along_to_another_device_or_type(student):
     teacher = teacher_of(student).to(torch.float64)
     assert teacher._teacher[0].head[-1].weight.dtype == torch.float64

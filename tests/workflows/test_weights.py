@@ -8,6 +8,7 @@ import torch
 from catsdogs.cli.main import main
 from catsdogs.models.modelfile import load_card, load_model
 from catsdogs.models.networkspec import CNN
+from catsdogs.workflows.weights import names_model
 
 DRAWN = ["--data.root", "drawn:cat,dog?per_class=20&size=40", "--data.workers", "0"]
 FIRST = ["--model.backbone", CNN, "--model.input_size", "32", "--network.width", "4", "--network.depth", "2"]
@@ -44,6 +45,13 @@ def test_another_size_is_taken_and_from_scratch_forgets_the_weights(first, tmp_p
     assert card.preprocess.height_px == 40
     assert card.network == load_card(first).network
     assert json.loads((run / "plan.json").read_text())["strategy"] == "from_scratch"
+
+
+def test_folders_of_the_names_of_weights_change_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("hub", "none"):
+        (tmp_path / name).mkdir()
+        assert not names_model(name)
 
 
 def test_what_cannot_be_built_on_is_one_line(first, tmp_path, capsys):
