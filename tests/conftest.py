@@ -15,7 +15,7 @@ LONG = ("workflows", "training")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put long files first: `make test` hands out whole files, and short ones fill the time at the end."""
     places = {name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path.parent.name, len(LONG)))
+    items.sort(key=lambda item: min((places.get(part, len(LONG)) for part in item.path.parts), default=0))
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from catsdogs.cli.trainoptions import add_train_options, settings_of
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.interrupts import Terminated
 from catsdogs.core.nesting import nested
-from catsdogs.workflows.searchspace import DIMENSIONS, STRATEGIES_TRIED
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.tuning.searchspace import DIMENSIONS, STRATEGIES_TRIED
 
 _JOBS = {
     "kfold": "Cross-validate: train and judge as many runs as folds, each picture held out once.",
@@ -46,18 +46,18 @@ def run(arguments: list[str]) -> None:
 
 def _job(name: str) -> Callable[..., None]:
     if name == "kfold":
-        from catsdogs.workflows.kfold import cross_validate
+        from catsdogs.workflows.tuning.kfold import cross_validate
 
         return cross_validate
     if name == "seeds":
-        from catsdogs.workflows.seeds import repeat_with_seeds
+        from catsdogs.workflows.tuning.seeds import repeat_with_seeds
 
         return repeat_with_seeds
     if name == "compare":
-        from catsdogs.workflows.compare import compare
+        from catsdogs.workflows.tuning.compare import compare
 
         return compare
-    from catsdogs.workflows.search import search
+    from catsdogs.workflows.tuning.search import search
 
     return search
 
@@ -74,7 +74,7 @@ def _asked(job: str, words: list[str], values: dict[str, Any]) -> tuple[Path, Tr
     others = [word for word in words if word.startswith("--") and word.partition("=")[0] not in free]
     if others:
         raise ConfigError(f"--resume takes what was started as it was; leave out {', '.join(others)}")
-    from catsdogs.workflows.members import Members
+    from catsdogs.workflows.tuning.members import Members
 
     path = Path(values["resume"])
     order = Members(path).read_order()

@@ -16,25 +16,24 @@ from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, layer_groups
 from catsdogs.models.modelfile import CARD, ModelCard, load_card, load_model, save_model
-from catsdogs.training.auxiliary import auxiliary_for
 from catsdogs.training.averaging import averaging_for
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
 from catsdogs.training.callbacks.divergence import StopDiverged
 from catsdogs.training.callbacks.throughput import Throughput
 from catsdogs.training.callbacks.watch import WatchLayers
 from catsdogs.training.checks import EXAMPLES, Promise, check
-from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
+from catsdogs.training.freezing import ApplyPlan
 from catsdogs.training.plateau import DropOnPlateau
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.training.trial import TrainingSpeed
 from catsdogs.transfer.strategies import FreezePlan
-from catsdogs.workflows.data import class_weights, training_data, training_mixing
+from catsdogs.workflows.data import training_data
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.soup import cook, ingredients
-from catsdogs.workflows.teaching import teacher_for
+from catsdogs.workflows.task import training_task
 from catsdogs.workflows.workers import available_cores
 
 
@@ -94,17 +93,16 @@ def fit(
         )
     if recipe.solver.full_batch and trainer.world_size > 1:
         raise ConfigError(f"--solver.name {recipe.solver.name} searches along one line: give it one device")
-    freeze_for_wrapping(classifier, groups, plan)
-    task = ClassificationTask(
+    task = training_task(
         classifier,
         recipe,
+        written,
         groups=groups,
-        plan=plan,
+        phases=plan,
         batches_per_epoch=batches,
-        mixing=training_mixing(written, recipe, card),
-        auxiliary=auxiliary_for(classifier, written, seed=recipe.seed),
-        teacher=teacher_for(classifier, recipe, run),
-        class_weights=class_weights(recipe, data, len(card.class_names)),
+        data=data,
+        card=card,
+        run=run,
     )
     checkpoint = str(run.last) if run.last.exists() else None
     if checkpoint is None and trainer.is_global_zero and not alone:

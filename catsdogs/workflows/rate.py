@@ -11,17 +11,14 @@ from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import load_model
 from catsdogs.reporting.console import progress, say
 from catsdogs.reporting.figures import draw_rates, save_figure
-from catsdogs.training.auxiliary import auxiliary_for
-from catsdogs.training.freezing import freeze_for_wrapping
 from catsdogs.training.ratefinder import STEPS, LossByRate, RateSweep, find, rising_factor
 from catsdogs.training.recipe import Recipe
-from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import FreezePlan, Phase
-from catsdogs.workflows.data import class_weights, training_data, training_mixing
+from catsdogs.workflows.data import training_data
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.teaching import teacher_for
+from catsdogs.workflows.task import training_task
 
 
 def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> RateSweep:
@@ -56,18 +53,18 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
         callbacks=[log],
         alone=True,
     )
-    freeze_for_wrapping(classifier, groups, sweep)
-    task = ClassificationTask(
+    task = training_task(
         classifier,
         replace(recipe, epochs=epochs),
+        plan,
         groups=groups,
-        plan=sweep,
+        phases=sweep,
         batches_per_epoch=batches,
+        data=data,
+        card=card,
+        run=run,
         factor=rising_factor(recipe.learning_rate, STEPS),
-        mixing=training_mixing(plan, recipe, card, until_epoch=epochs),
-        auxiliary=auxiliary_for(classifier, plan, seed=recipe.seed),
-        teacher=teacher_for(classifier, recipe, run),
-        class_weights=class_weights(recipe, data, len(card.class_names)),
+        mixed_until=epochs,
     )
     with progress("finding a learning rate", None), quiet():
         trainer.fit(task, datamodule=data)

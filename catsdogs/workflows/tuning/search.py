@@ -26,11 +26,11 @@ from catsdogs.evaluation.repeats import luck_of_choosing, mean_over_pictures
 from catsdogs.reporting.console import say
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.search import Tried, Verdict, draw_search, show_search, write_trials
-from catsdogs.workflows.members import Members, Order
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.searchspace import SearchSpace, search_space
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.train import settings_text
+from catsdogs.workflows.tuning.members import Members, Order
+from catsdogs.workflows.tuning.searchspace import SearchSpace, search_space
 
 
 def search(
@@ -58,7 +58,7 @@ def search(
         UserError: The pictures, the settings or the time do not allow it.
     """
     found = search_space(settings, space, strategies)
-    from catsdogs.workflows.trials import Trials
+    from catsdogs.workflows.tuning.trials import Trials
 
     started_s = time.monotonic()
     members = Members(path)
@@ -161,7 +161,7 @@ class _Search:
 
     def _try(self, trial: Any, settings: TrainSettings) -> None:
         from catsdogs.training.callbacks.tell import TellEpochs
-        from catsdogs.workflows.trials import Pruned, Watched
+        from catsdogs.workflows.tuning.trials import Pruned, Watched
 
         try:
             self._train(trial.number, settings, TellEpochs(Watched(trial)))

@@ -15,10 +15,10 @@ from catsdogs.data.splits import split_records
 from catsdogs.evaluation.repeats import mean_of_runs
 from catsdogs.reporting.console import say
 from catsdogs.reporting.repeats import COMPARED, show_comparison
-from catsdogs.workflows.members import Members, Order
 from catsdogs.workflows.prepare import find_pictures_to_learn
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.tuning.members import Members, Order
 
 _FEWEST = 2
 

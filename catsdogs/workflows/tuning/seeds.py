@@ -18,9 +18,9 @@ from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation.repeats import mean_over_pictures
 from catsdogs.reporting.console import say
 from catsdogs.reporting.repeats import show_seeds
-from catsdogs.workflows.kfold import spread_of
-from catsdogs.workflows.members import Members, Order
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.tuning.kfold import spread_of
+from catsdogs.workflows.tuning.members import Members, Order
 
 
 def repeat_with_seeds(settings: TrainSettings, path: Path, *, seeds: Sequence[int]) -> None:

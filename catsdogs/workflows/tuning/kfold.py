@@ -17,8 +17,8 @@ from catsdogs.evaluation.repeats import Spread, pool
 from catsdogs.inference.writers import write_predictions
 from catsdogs.reporting.console import say
 from catsdogs.reporting.repeats import show_folds
-from catsdogs.workflows.members import Members, Order
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.tuning.members import Members, Order
 
 
 def cross_validate(settings: TrainSettings, path: Path, *, folds: int, include_test: bool = False) -> None:

@@ -17,8 +17,8 @@ from catsdogs.core.metricsfile import read_metrics
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.splits import read_split
 from catsdogs.training.callbacks import EpochLog
-from catsdogs.workflows import search as searching
-from catsdogs.workflows import trials as studies
+from catsdogs.workflows.tuning import search as searching
+from catsdogs.workflows.tuning import trials as studies
 
 TINY = [
     *["--data.root", "drawn:cat,dog?per_class=20&size=40", "--data.workers", "0", "--model.weights", "none"],
@@ -226,7 +226,7 @@ def test_mistakes_are_one_line_and_leave_nothing_behind(tmp_path, capsys, words,
 
 def test_without_optuna_there_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "catsdogs.workflows.trials")
+    monkeypatch.delitem(sys.modules, "catsdogs.workflows.tuning.trials")
     assert search(tmp_path / "new") == 2
     assert capsys.readouterr().err == (
         "catsdogs: catsdogs tune search needs Optuna: pip install 'catsdogs[tune]'\n"

@@ -10,8 +10,8 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import AugmentationSettings
 from catsdogs.training.recipe import Solver
 from catsdogs.transfer.strategies import STRATEGIES
-from catsdogs.workflows.searchspace import DIMENSIONS, STRATEGIES_TRIED, search_space
 from catsdogs.workflows.settings import ModelSettings, TrainSettings, TransferSettings
+from catsdogs.workflows.tuning.searchspace import DIMENSIONS, STRATEGIES_TRIED, search_space
 
 ALL = tuple(DIMENSIONS)
 
