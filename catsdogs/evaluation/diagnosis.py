@@ -145,7 +145,8 @@ def _easy_validation(shape: CurveShape, _: Sequence[int], disturbed: bool) -> Di
         f"the validation loss lies {_loss(shape, shape.below)} below the training loss, "
         f"{shape.below:.0%} of the loss at the start"
     )
-    return Diagnosis(VALIDATION_SET, _EASY, (said, "its examples are easier than those of the training"))
+    why = "its examples are easier than those of the training, or augmentation makes the training harder"
+    return Diagnosis(VALIDATION_SET, _EASY, (said, why))
 
 
 def _flat(shape: CurveShape, _: Sequence[int], __: bool) -> Diagnosis | None:

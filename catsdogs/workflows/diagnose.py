@@ -55,10 +55,12 @@ def diagnose_run(run: RunFolder) -> Diagnosis:
 
 def _read(path: Path) -> tuple[LearningCurve, Diagnosis, list[int]]:
     """Return curve, diagnosis and the epochs of unfreezing; a run's plan says more than its CSV."""
-    if not path.is_dir():
-        curve = read_curve(path)
-        return curve, diagnose(curve), []
     run = RunFolder(path)
+    if not path.is_dir():
+        run = RunFolder(path.parent)
+        if path.name != run.metrics.name or not run.plan.is_file():
+            curve = read_curve(path)
+            return curve, diagnose(curve), []
     if not run.metrics.is_file():
         raise DataError(f"{path} has no metrics.csv: give a run that trained by gradients, or a CSV file")
     curve = read_curve(run.metrics)

@@ -91,6 +91,8 @@ def test_a_runs_plan_says_when_layers_were_unfrozen(tmp_path, capsys, monkeypatc
 def test_augmented_training_may_be_harder_than_validation(tmp_path, capsys, augmentation, title):
     run = a_run(tmp_path / "run", EASY, ALL, augmentation=augmentation)
     assert said(capsys, run)[0] == f"diagnosis: {title}"
+    # The table alone, where it lies in its run, says the same.
+    assert said(capsys, run / "metrics.csv")[0] == f"diagnosis: {title}"
 
 
 @pytest.mark.parametrize(
