@@ -92,7 +92,7 @@ def test_augmented_training_may_be_harder_than_validation(tmp_path, capsys, augm
     run = a_run(tmp_path / "run", EASY, ALL, augmentation=augmentation)
     assert said(capsys, run)[0] == f"diagnosis: {title}"
     # The table alone, where it lies in its run, says the same.
-    assert said(capsys, run / "metrics.csv")[0] == f"diagnosis: {title}"
+    assert said(capsys, f"{run}/metrics.csv")[0] == f"diagnosis: {title}"
 
 
 @pytest.mark.parametrize(
