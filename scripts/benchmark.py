@@ -3,6 +3,7 @@
     python scripts/benchmark.py [all|train|predict] --data ZIP --weights FILE    speed
     python scripts/benchmark.py bound --data ZIP --weights FILE                 training beside its bound
     python scripts/benchmark.py regret --real FOLDER                            choice of the strategy
+    python scripts/benchmark.py thresholds --real FOLDER                        what auto's borders are set by
     python scripts/benchmark.py curves [--table]                               diagnosis of learning curves
 
 JOB --help tells the options of one; without a job, speed is measured.
@@ -18,6 +19,7 @@ JOBS = {
     "train": "timing",
     "predict": "timing",
     "regret": "regret",
+    "thresholds": "thresholds",
     "bound": "bound",
     "curves": "curves",
 }

@@ -49,6 +49,7 @@ class Domain:
         group_by: What finds the patient in the name of a file.
         input_size: Of the network in pixels, where it is not the weights' own.
         strategies: Those that fit the time.
+        relative: Name of the domain that has the same subjects, where there is one.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Domain:
     group_by: str | None = None
     input_size: int | None = None
     strategies: tuple[str, ...] = STRATEGIES
+    relative: str | None = None
+
+    @property
+    def kin(self) -> str:
+        """What it shares with domains that tell about it: thresholds for one are set without all of them."""
+        return self.relative or self.name
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ _SIZES = {
         "data/kagglecatsanddogs.zip",
         input_size=160,
         strategies=("linear_probe", "svm_probe", "stage_probe", AUTO),
+        relative="kaggle",
     ): (8000,),
 }
 CELLS = {

@@ -30,6 +30,7 @@ from catsdogs.core.temperature import log_losses
 from catsdogs.data.audit import audit
 from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.models.modelfile import load_card
+from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import DataSettings, ModelSettings, TransferSettings
@@ -60,20 +61,36 @@ class Places:
         return self.work / "runs" / f"{cell.name}-{seed}-{strategy}"
 
 
-def settings_for(cell: Cell, strategy: str, *, seed: int, pictures: Path, weights: Path) -> TrainSettings:
+def settings_for(
+    cell: Cell,
+    strategy: str,
+    *,
+    seed: int,
+    pictures: Path,
+    weights: Path,
+    thresholds: Thresholds | None = None,
+) -> TrainSettings:
     """Return how a strategy is run on a cell; what a domain needs of its own is said here and nowhere else.
 
-    Thresholds of ``auto`` that were set without the cell's domain belong here.
+    Args:
+        cell: What is trained on.
+        strategy: One of ``cells.STRATEGIES``.
+        seed: Of the run.
+        pictures: The manifest.
+        weights: Of the backbone.
+        thresholds: Those of ``auto`` that were set without the cell's domain; None takes the usual ones.
     """
     return TrainSettings(
         data=DataSettings(root=str(pictures), test_fraction=0.0),
         model=ModelSettings(weights=str(weights.absolute()), input_size=cell.domain.input_size),
-        transfer=TransferSettings(strategy=strategy),
+        transfer=TransferSettings(strategy=strategy, thresholds=thresholds or Thresholds()),
         seed=seed,
     )
 
 
-def execute(cell: Cell, seed: int, strategy: str, places: Places) -> Result:
+def execute(
+    cell: Cell, seed: int, strategy: str, places: Places, thresholds: Thresholds | None = None
+) -> Result:
     """Run a strategy on a draw of a cell and return its figures, or why there are none.
 
     Its console output goes to ``log.txt`` beside its run folder.
@@ -84,7 +101,7 @@ def execute(cell: Cell, seed: int, strategy: str, places: Places) -> Result:
     failed = Result(cell.name, seed, strategy, status=ERROR)
     with (folder / "log.txt").open("w", encoding="utf-8") as log, _captured(log):
         try:
-            return _execute(cell, seed, strategy, places)
+            return _execute(cell, seed, strategy, places, thresholds)
         except UserError as error:
             return replace(failed, reason=_one_line(str(error)))
         except Exception as error:  # one broken run must not end the others; the log has it whole
@@ -94,10 +111,15 @@ def execute(cell: Cell, seed: int, strategy: str, places: Places) -> Result:
             gc.collect()
 
 
-def _execute(cell: Cell, seed: int, strategy: str, places: Places) -> Result:
+def _execute(cell: Cell, seed: int, strategy: str, places: Places, thresholds: Thresholds | None) -> Result:
     manifests = write_manifests(cell, seed, real=places.real, work=places.work)
     settings = settings_for(
-        cell, strategy, seed=seed, pictures=manifests.train, weights=places.real / WEIGHTS
+        cell,
+        strategy,
+        seed=seed,
+        pictures=manifests.train,
+        weights=places.real / WEIGHTS,
+        thresholds=thresholds,
     )
     run = RunFolder(places.run(cell, seed, strategy) / "run")
     seconds = _timed_training(settings, run, places)

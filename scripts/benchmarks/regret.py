@@ -5,7 +5,8 @@
 
 A cell is a domain and a number of training pictures; every seed draws them anew. Each strategy trains on
 them and is scored on test pictures that catsdogs never sees. Runs that the CSV holds are not run again, so
-an interrupted benchmark goes on where it was. What it makes lies in the work folder, which may be deleted.
+an interrupted benchmark goes on where it was. ``auto`` runs with thresholds that were set without the cell's
+domain (``benchmark.py thresholds``). What it makes lies in the work folder, which may be deleted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from benchmarks.cells import CELLS, STRATEGIES, WEIGHTS
 from benchmarks.regret_table import markdown
 from benchmarks.results import Result, Run, add_result, read_results
+from benchmarks.threshold_choice import read_thresholds
 
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import UserError
@@ -113,9 +115,11 @@ def _run_missing(options: argparse.Namespace) -> None:
     tune_allocator()
     places = Places(options.real.absolute(), (options.work or cache_folder() / "benchmark").absolute())
     code = code_version()
+    thresholds = read_thresholds(options.thresholds)
 
     def execute_one(run: Run) -> Result:
-        result = execute(CELLS[run.cell], run.seed, run.strategy, places)
+        cell = CELLS[run.cell]
+        result = execute(cell, run.seed, run.strategy, places, thresholds.get(cell.domain.kin))
         return replace(result, label=options.label, code=code)
 
     again = options.label if options.again else None
@@ -162,6 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="start no run after this time")
     parser.add_argument("--out", type=Path, default=Path("docs/regret.csv"))
     parser.add_argument("--work", type=Path, help="folder for pictures, logs and predictions")
+    parser.add_argument(
+        "--thresholds", type=Path, default=Path("docs/thresholds.json"), help="of auto, for each domain"
+    )
     parser.add_argument("--label", default="", help="what to call this version of the strategies")
     parser.add_argument("--again", action="store_true", help="run again what failed or carries another label")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of the CSV")
