@@ -94,6 +94,11 @@ class RunFolder:
         return self.path / "diverged.csv"
 
     @property
+    def log(self) -> Path:
+        """What the run said, where it is one of many."""
+        return self.path / "log.txt"
+
+    @property
     def model(self) -> Path:
         """The best model."""
         return self.path / "model"

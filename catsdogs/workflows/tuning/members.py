@@ -6,6 +6,7 @@ is a run folder in it, whose own ``split.csv`` says which pictures it learns fro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,11 @@ from catsdogs.core.errors import ConfigError, OutputError, UserError
 from catsdogs.core.files import write_text
 from catsdogs.core.nesting import nested
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.report import EvaluationReport
 from catsdogs.data.audit import AuditReport
 from catsdogs.data.splits import write_split
+from catsdogs.reporting.aside import aside
+from catsdogs.reporting.console import figure_text, say
 from catsdogs.workflows.prepare import pictures_of
 from catsdogs.workflows.processes import launched_together, process_rank
 from catsdogs.workflows.runfolder import RunFolder
@@ -116,7 +120,7 @@ class Members:
     def complete(
         self, name: str, settings: TrainSettings, records: Sequence[ImageRecord], *, also: Sequence[Any] = ()
     ) -> RunFolder:
-        """Carry a member to its end, from wherever it is, and return it.
+        """Carry a member to its end, from wherever it is, and return it; what it says goes to its log.
 
         Args:
             name: Of its folder.
@@ -134,19 +138,33 @@ class Members:
             alone = replace(settings, trainer={**settings.trainer, "devices": 1})
             write_text(run.config, settings_text(alone))  # last: its presence says that the others are there
         if not run.summary.exists():
+            started = time.monotonic()
             try:
-                resume(run.path, also=also)
+                with aside(run.log):
+                    resume(run.path, also=also)
             except UserError:
                 if not run.plan.exists():
                     run.discard()
                     self.discard_if_alone()
                 raise
+            say(f"  {_figures(run)}{time.monotonic() - started:.0f} s; its words are in {run.log}")
         return run
 
     def discard_if_alone(self) -> None:
         """Remove the folder where a mistake ended the first member: nothing half-written stays behind."""
         if not any(path.is_dir() for path in self.path.iterdir()):
             RunFolder(self.path).discard()
+
+
+def _figures(run: RunFolder) -> str:
+    """Return how a run did on its test pictures, where it has some."""
+    path = run.path / "evaluation.json"
+    if not path.exists():
+        return ""
+    metrics = EvaluationReport.load(path).metrics
+    return "".join(
+        f"{name.replace('_', ' ')} {figure_text(name, metrics[name])}, " for name in ("accuracy", "log_loss")
+    )
 
 
 def _require_one_process(settings: TrainSettings) -> None:
