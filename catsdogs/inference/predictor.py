@@ -13,7 +13,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data.stream import Batch, batches
 from catsdogs.data.views import parse_views
 from catsdogs.models.execution import Runner
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.models.modelcard import ModelCard
 
 
 @dataclass(frozen=True)

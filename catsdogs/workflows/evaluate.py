@@ -15,7 +15,7 @@ from catsdogs.data.splits import SPLITS, read_split
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded
-from catsdogs.models.modelfile import find_model, load_card
+from catsdogs.models.modelcard import find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.gallery import write_gallery

@@ -11,7 +11,8 @@ from catsdogs.data.layouts import find_pictures
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
 from catsdogs.models.execution import Runner
-from catsdogs.models.modelfile import ModelCard, load_model
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import load_model
 from catsdogs.models.trial import fastest_execution
 from catsdogs.workflows.workers import decoding_workers
 

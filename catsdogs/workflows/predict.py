@@ -17,7 +17,7 @@ from catsdogs.inference.writers import (
     write_predictions,
     write_submission,
 )
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.loaded import load

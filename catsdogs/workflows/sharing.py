@@ -20,9 +20,10 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.inference.predictor import Answers
+from catsdogs.models.choosing import available_cores
 from catsdogs.training.trainer import quiet
 from catsdogs.workflows.loaded import load
-from catsdogs.workflows.workers import available_cores, decoding_workers
+from catsdogs.workflows.workers import decoding_workers
 
 
 def predict_shared(

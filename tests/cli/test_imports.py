@@ -15,8 +15,10 @@ import catsdogs
 from catsdogs.cli.main import COMMANDS
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import save_model
 
 TRACED = (
     "import json, sys, {module}; {code}; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
