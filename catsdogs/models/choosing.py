@@ -45,7 +45,7 @@ def available_cores() -> int:
 def choose(
     key: str,
     names: Sequence[str],
-    work: Callable[[str], Callable[[], Any]],
+    work: Callable[[str], Callable[[], Any] | None],
     *,
     packages: Sequence[str] = ("torch",),
 ) -> str:
@@ -54,7 +54,8 @@ def choose(
     Args:
         key: What is tried, and on which device where it is not the processor; the machine is added to it.
         names: The candidates, the default first.
-        work: Makes a candidate's work ready and returns it, to be called several times.
+        work: Makes a candidate's work ready and returns it, to be called several times; None where it
+            cannot be done here. The first candidate's always can.
         packages: Installed packages whose other version may be faster or slower.
     """
     path = cache_folder() / "trials.json"
@@ -62,8 +63,9 @@ def choose(
     known = _read(path)
     if known.get(full_key) in names:
         return str(known[full_key])
-    seconds = time_in_turns({name: work(name) for name in names})
-    best = min(names, key=lambda name: seconds[name])
+    works = {name: work(name) for name in names}
+    seconds = time_in_turns({name: one for name, one in works.items() if one is not None})
+    best = min(seconds, key=lambda name: seconds[name])
     chosen = best if seconds[best] * _CLEARLY_FASTER < seconds[names[0]] else names[0]
     with contextlib.suppress(OutputError):  # a cache that cannot be written costs a second a run, no more
         write_json(path, {**_read(path), full_key: chosen})
