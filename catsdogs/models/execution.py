@@ -77,7 +77,7 @@ class Runner:
         self._classifier = folded(classifier).to(execution.device)
         self._classifier.set_channels_last(execution.channels_last)
         if execution.precision == "bf16":
-            _to_bf16(self._classifier)
+            to_bf16(self._classifier)
         self._forward = torch.compile(self._classifier) if execution.compiled else self._classifier
 
     @property
@@ -122,7 +122,7 @@ class Runner:
         return rows[: len(rows) - padding]
 
 
-def _to_bf16(classifier: ImageClassifier) -> None:
+def to_bf16(classifier: ImageClassifier) -> None:
     """Put the backbone and the pictures in bfloat16; the statistics of batch normalisation keep their digits.
 
     Other normalisations have none, and their CUDA kernels want weights of their input's type.
