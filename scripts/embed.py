@@ -25,7 +25,8 @@ from catsdogs.data.seen import SeenPictures
 from catsdogs.data.splits import read_split
 from catsdogs.models.backbones import fit_to_input
 from catsdogs.models.embedded import SEEN, embedded_folder
-from catsdogs.models.modelfile import TENSORS, load_card, load_model, save_model, save_temperature
+from catsdogs.models.modelcard import TENSORS, load_card
+from catsdogs.models.modelfile import load_model, save_model, save_temperature
 from catsdogs.reporting.console import progress, say
 from catsdogs.workflows.applying import apply
 

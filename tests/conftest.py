@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Two tests run at once on two cores: a second thread each would only wait. Before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Converting a model takes seconds; what auto chooses where nobody has decided has tests of its own.
+os.environ.setdefault("CATSDOGS_ENGINE", "torch")
 
 import pytest
 

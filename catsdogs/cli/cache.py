@@ -22,6 +22,7 @@ from catsdogs.transfer.cache import CacheSummary, FeatureCache
 _KINDS = {
     "audits": ("audit", r"[0-9a-f]{16}\.npz|near-[0-9a-f]{32}\.json"),
     "unpacked archives": ("archives", r"[0-9a-f]{32}\.zip"),
+    "converted models": ("engines", r"[0-9a-f]{32}\.onnx"),
     "timing trials": ("", r"trials\.json"),
 }
 # A half-written file that nobody has written to for so long was left by a process that was killed.

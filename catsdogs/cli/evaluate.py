@@ -34,6 +34,12 @@ def run(arguments: list[str]) -> None:
         "--out", type=str | None, default=None, help="Folder of the results (default: in the run)."
     )
     parser.add_argument("--devices", type=int, default=1, help="Processes or GPUs that share the pictures.")
+    parser.add_argument(
+        "--engine",
+        type=str,
+        default="auto",
+        help="auto (the fastest installed, by a short trial), torch, compile, onnxruntime or openvino.",
+    )
     parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
     parser.add_argument("--seed", type=int, default=0, help="Of the bootstrap intervals.")
     options = parser.parse_args(arguments)
@@ -46,6 +52,7 @@ def run(arguments: list[str]) -> None:
         split=options.split,
         tta=options.tta,
         out=Path(options.out) if options.out else None,
+        engine=options.engine,
         precision=options.precision,
         devices=options.devices,
         seed=options.seed,

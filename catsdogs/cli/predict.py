@@ -31,6 +31,12 @@ def run(arguments: list[str]) -> None:
         "--submission", type=str | None, default=None, help="Also write Kaggle's id,label to this file."
     )
     parser.add_argument("--devices", type=int, default=1, help="Processes or GPUs that share the pictures.")
+    parser.add_argument(
+        "--engine",
+        type=str,
+        default="auto",
+        help="auto (the fastest installed, by a short trial), torch, compile, onnxruntime or openvino.",
+    )
     parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
     parser.add_argument(
         "--workers", type=int | None, default=None, help="Decoding threads (default: the cores)."
@@ -45,6 +51,7 @@ def run(arguments: list[str]) -> None:
         Path(options.output),
         tta=options.tta,
         submission=Path(options.submission) if options.submission else None,
+        engine=options.engine,
         precision=options.precision,
         workers=options.workers,
         devices=options.devices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.stream import Batch, batches
 from catsdogs.data.views import parse_views
-from catsdogs.models.execution import Runner
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.inference.engines.engine import Engine, Logits, Pixels
+from catsdogs.models.modelcard import ModelCard
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def _ignore(_: int) -> None:
 class Predictor:
     """Applies one model, over one set of views, to any number of pictures in flat memory."""
 
-    def __init__(self, runner: Runner, card: ModelCard, *, tta: str = "none", workers: int) -> None:
-        self._runner, self._card = runner, card
+    def __init__(self, engine: Engine, card: ModelCard, *, tta: str = "none", workers: int) -> None:
+        self._engine, self._card = engine, card
         self._views = parse_views(tta)
         self._workers = workers
 
@@ -47,25 +48,40 @@ class Predictor:
         self, records: Iterable[ImageRecord], advance: Callable[[int], None] = _ignore
     ) -> Iterator[Answers]:
         """Yield answers in the order of the records, as they become known; tell ``advance`` how many."""
-        for batch in batches(
-            records,
-            spec=self._card.preprocess,
-            views=self._views,
-            batch_size=self._runner.execution.batch_size,
-            workers=self._workers,
-        ):
-            yield Answers(batch.records, self._score(batch), batch.errors)
+        for batch, logits in self._scored(records):
+            yield Answers(batch.records, logits, batch.errors)
             advance(len(batch.records))
 
-    def _score(self, batch: Batch) -> FloatArray:
+    def _scored(self, records: Iterable[ImageRecord]) -> Iterator[tuple[Batch, FloatArray]]:
+        """Yield every batch with its logits (B, C); the engine has later ones under way by then."""
+        waiting: deque[Batch] = deque()
+
+        def pixels() -> Iterator[Pixels]:
+            for batch in batches(
+                records,
+                spec=self._card.preprocess,
+                views=self._views,
+                batch_size=self._engine.batch_size,
+                workers=self._workers,
+            ):
+                waiting.append(batch)
+                if len(batch.good):
+                    yield batch.pixels.reshape(-1, *batch.pixels.shape[2:])
+
+        for raw in self._engine.stream(pixels()):
+            while not len(waiting[0].good):
+                yield self._with_logits(waiting.popleft(), None)
+            yield self._with_logits(waiting.popleft(), raw)
+        for batch in waiting:
+            yield self._with_logits(batch, None)
+
+    def _with_logits(self, batch: Batch, raw: Logits | None) -> tuple[Batch, FloatArray]:
         logits = np.full((len(batch.records), len(self._card.class_names)), np.nan)
-        good, views = batch.pixels.shape[:2]
-        if good:
-            flat = batch.pixels.reshape(good * views, *batch.pixels.shape[2:])
-            raw = self._runner.logits(flat).astype(np.float64) / self._card.temperature
-            by_view = raw.reshape(good, views, -1).swapaxes(0, 1)  # (V, G, C)
-            logits[batch.good] = by_view[0] if views == 1 else MERGES["mean"](by_view)
-        return logits
+        if raw is not None:
+            calibrated = raw.astype(np.float64) / self._card.temperature
+            by_view = calibrated.reshape(len(batch.good), len(self._views), -1).swapaxes(0, 1)  # (V, G, C)
+            logits[batch.good] = by_view[0] if len(self._views) == 1 else MERGES["mean"](by_view)
+        return batch, logits
 
 
 def collect(answers: Iterable[Answers], class_names: Sequence[str]) -> Predictions:

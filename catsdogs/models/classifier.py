@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.models.stages import TOP, stage_features
+from catsdogs.models.modelcard import TOP
+from catsdogs.models.stages import stage_features
 
 # What layers call the statistics that they gather while training: BatchNorm, EvoNorm-B and their kin.
 _STATISTICS = frozenset({"running_mean", "running_var"})

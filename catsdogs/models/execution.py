@@ -6,6 +6,7 @@ score would otherwise depend, in its last digits, on how many others happened to
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,12 +33,14 @@ class Execution:
             normalisation that could not be folded into a convolution, stay in float32.
         channels_last: Whether pictures lie in memory pixel by pixel instead of plane by plane.
         batch_size: Pictures per call; smaller batches are padded to it.
+        compiled: Whether the network is compiled (``torch.compile``): half a minute before the first batch.
     """
 
     device: str = "cpu"
     precision: str = "fp32"
     channels_last: bool = True
     batch_size: int = 8
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot run.
@@ -65,7 +68,8 @@ def best_device() -> str:
 class Runner:
     """A copy of a classifier, folded, placed and in evaluation mode, that turns pixels into numbers.
 
-    The classifier it was made from is not changed.
+    The classifier it was made from is not changed. It is the engine ``torch``, or ``compile``, of
+    ``inference.engines``, and beside logits it gives features.
     """
 
     def __init__(self, classifier: ImageClassifier, execution: Execution) -> None:
@@ -73,7 +77,27 @@ class Runner:
         self._classifier = folded(classifier).to(execution.device)
         self._classifier.set_channels_last(execution.channels_last)
         if execution.precision == "bf16":
-            _to_bf16(self._classifier)
+            to_bf16(self._classifier)
+        self._forward = torch.compile(self._classifier) if execution.compiled else self._classifier
+
+    @property
+    def name(self) -> str:
+        """``torch`` or ``compile``."""
+        return "compile" if self.execution.compiled else "torch"
+
+    @property
+    def precision(self) -> str:
+        """``fp32`` or ``bf16``."""
+        return self.execution.precision
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are computed at once."""
+        return self.execution.batch_size
+
+    def stream(self, batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.float32]]:
+        """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), one after the other."""
+        return map(self.logits, batches)
 
     def features(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into features float32 (N, D)."""
@@ -81,7 +105,7 @@ class Runner:
 
     def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into logits float32 (N, C), without temperature."""
-        return self._run(self._classifier, pixels)
+        return self._run(self._forward, pixels)
 
     def _run(self, function: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         size = self.execution.batch_size
@@ -98,7 +122,7 @@ class Runner:
         return rows[: len(rows) - padding]
 
 
-def _to_bf16(classifier: ImageClassifier) -> None:
+def to_bf16(classifier: ImageClassifier) -> None:
     """Put the backbone and the pictures in bfloat16; the statistics of batch normalisation keep their digits.
 
     Other normalisations have none, and their CUDA kernels want weights of their input's type.

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.models.modelcard import TOP
 
-TOP = "top"
 _MOST = 6
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.cnn import CatsdogsCNN
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.stages import pool
 from catsdogs.training.losses import training_loss
 from catsdogs.training.recipe import Loss

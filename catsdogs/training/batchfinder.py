@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
 from torch import Tensor
 
-from catsdogs.models.trial import time_in_turns
+from catsdogs.models.choosing import time_in_turns
 
 # With fewer steps an epoch, warm-up and schedule have nothing to go along; gains end far below anyway
 # (McCandlish et al. 2018, An Empirical Model of Large-Batch Training).

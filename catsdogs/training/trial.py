@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.models.choosing import choose
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.trial import choose, has_bf16
+from catsdogs.models.trial import device_name, has_bf16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def fastest_training(
     statistics = "frozen statistics" if classifier.frozen_statistics else "own statistics"
     key = (
         f"train {len(trainable)} tensors of {backbone} {spec.height_px}x{spec.width_px} "
-        f"batch {batch_size} {statistics} {device}"
+        f"batch {batch_size} {statistics} {device_name(device)}"
     )
     with torch.random.fork_rng():
         return CANDIDATES[choose(key, names, work)]

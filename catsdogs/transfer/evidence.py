@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from catsdogs.models.stages import TOP, Stage
+from catsdogs.models.modelcard import TOP
+from catsdogs.models.stages import Stage
 from catsdogs.transfer.growth import GrowthPoint, at_twice, growth
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from catsdogs.core.predictions import FloatArray
-from catsdogs.models.stages import TOP
+from catsdogs.models.modelcard import TOP
 from catsdogs.transfer.evidence import Evidence
 from catsdogs.transfer.scoring import ScoredProbe, standard_error
 from catsdogs.transfer.thresholds import Thresholds

@@ -18,7 +18,7 @@ from torch import nn
 
 from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.core.temperature import fit_temperature, log_loss
-from catsdogs.models.heads import HeadSpec
+from catsdogs.models.headspec import HeadSpec
 
 STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-4, 0.6, 0.5))
 _FOLDS = 5

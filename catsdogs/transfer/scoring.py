@@ -10,7 +10,7 @@ import numpy as np
 
 from catsdogs.core.predictions import FloatArray
 from catsdogs.core.temperature import log_losses
-from catsdogs.models.stages import TOP
+from catsdogs.models.modelcard import TOP
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
 from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe

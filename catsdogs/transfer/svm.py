@@ -21,7 +21,7 @@ from torch import nn
 
 from catsdogs.core.predictions import FloatArray, IntArray, log_softmax
 from catsdogs.core.temperature import log_losses
-from catsdogs.models.heads import HeadSpec
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.kernelhead import REACH, KernelLayer
 from catsdogs.transfer.probes import Fold, LinearProbe, folds, some_of_each
 

@@ -9,7 +9,9 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.views import parse_views
+from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import collect
+from catsdogs.reporting.console import say
 from catsdogs.workflows.loaded import load
 
 
@@ -18,6 +20,7 @@ def apply(
     records: Sequence[ImageRecord],
     *,
     tta: str,
+    engine: str = "auto",
     precision: str = "auto",
     devices: int = 1,
     workers: int | None = None,
@@ -28,7 +31,7 @@ def apply(
     One device needs no Lightning.
 
     Raises:
-        UserError: The model, the views, the precision or the devices cannot be had.
+        UserError: The model, the views, the engine, the precision or the devices cannot be had.
     """
     parse_views(tta)
     if devices < 1:
@@ -40,10 +43,17 @@ def apply(
             checkpoint,
             records,
             tta=tta,
+            engine=engine,
             precision=precision,
             devices=devices,
             workers=workers,
             advance=advance,
         )
-    model = load(checkpoint, precision=precision, workers=workers)
+    model = load(checkpoint, engine=engine, precision=precision, workers=workers, say=say)
+    say_engine(model.engine)
     return collect(model.predictor(tta).answers(records, advance), model.class_names)
+
+
+def say_engine(engine: Engine) -> None:
+    """Say which engine was taken, and what it computes in."""
+    say(f"engine: {engine.name}, {engine.precision}")

@@ -28,8 +28,10 @@ from catsdogs.models.backbones import RANDOM, create_backbone, feature_width
 from catsdogs.models.catalogue import Entry, find_entries, identify_files, size, without_network
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import PRECISIONS, Execution, Runner, best_device
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.stages import TOP, Stage
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import TOP
+from catsdogs.models.stages import Stage
 from catsdogs.models.trial import fastest_execution, has_bf16
 from catsdogs.reporting.backbones import (
     NO_WEIGHTS,

@@ -14,8 +14,8 @@ from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature, log_losses
 from catsdogs.data.splits import write_split
+from catsdogs.models.modelcard import TOP
 from catsdogs.models.modelfile import save_model
-from catsdogs.models.stages import TOP
 from catsdogs.reporting.console import progress, say
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import ScoredProbe, score_linear, score_svm

@@ -9,7 +9,8 @@ import torch
 
 from catsdogs.models.backbones import RANDOM, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.reporting.console import progress, say
 from catsdogs.training.batchfinder import (
     BatchSearch,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from catsdogs.models.backbones import pretrained_classifier
-from catsdogs.models.stages import TOP
+from catsdogs.models.modelcard import TOP
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.reporting.evidencefigures import draw_evidence
 from catsdogs.reporting.figures import save_figure

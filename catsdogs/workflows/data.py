@@ -11,7 +11,7 @@ from catsdogs.data.datamodule import EpochDataModule, FeatureDataModule, ImageDa
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.presets import AugmentationSpec
 from catsdogs.data.splits import read_split
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.models.modelcard import ModelCard
 from catsdogs.training.recipe import Recipe
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings

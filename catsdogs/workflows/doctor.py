@@ -13,14 +13,16 @@ import torch
 from catsdogs import __version__
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.models.backbones import create_backbone, feature_width
+from catsdogs.models.choosing import available_cores, processor_flags
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import best_device
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.trial import fastest_execution, has_bf16, processor_flags
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.trial import fastest_execution, has_bf16
 from catsdogs.reporting.console import say, table
 from catsdogs.training.trial import fastest_training
 from catsdogs.workflows.sections import USUAL_BACKBONE, TransferSettings
-from catsdogs.workflows.workers import available_cores, decoding_workers
+from catsdogs.workflows.workers import decoding_workers
 
 _PACKAGES = ("lightning", "torch", "torchvision", "timm", "torchmetrics", "pillow", "scikit-learn", "numpy")
 _TELLING_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_tile", "asimd", "bf16")

@@ -15,7 +15,7 @@ from catsdogs.data.splits import SPLITS, read_split
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded
-from catsdogs.models.modelfile import find_model, load_card
+from catsdogs.models.modelcard import find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.gallery import write_gallery
@@ -30,6 +30,7 @@ def evaluate(
     split: str = "test",
     tta: str = "none",
     out: Path | None = None,
+    engine: str = "auto",
     precision: str = "auto",
     devices: int = 1,
     seed: int = 0,
@@ -42,6 +43,7 @@ def evaluate(
         split: ``test``, ``val`` or ``train``.
         tta: The views to merge.
         out: Where the files go; by default the run folder, or a folder in it named after the input.
+        engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         devices: Processes or GPUs that share the pictures.
         seed: Of the bootstrap intervals.
@@ -64,7 +66,13 @@ def evaluate(
     require_writable(folder / "evaluation.json")
     with progress("evaluating", len(records)) as advance:
         predictions = apply(
-            checkpoint, records, tta=tta, precision=precision, devices=devices, advance=advance
+            checkpoint,
+            records,
+            tta=tta,
+            engine=engine,
+            precision=precision,
+            devices=devices,
+            advance=advance,
         )
     if predictions is None:
         return None

@@ -13,9 +13,11 @@ from lightning.pytorch.trainer.states import TrainerStatus
 
 from catsdogs.core.errors import ConfigError, DivergedError
 from catsdogs.data.datamodule import EpochDataModule
+from catsdogs.models.choosing import available_cores
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup, layer_groups
-from catsdogs.models.modelfile import CARD, ModelCard, load_card, load_model, save_model
+from catsdogs.models.modelcard import CARD, ModelCard, load_card
+from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.training.averaging import averaging_for
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
 from catsdogs.training.callbacks.divergence import StopDiverged
@@ -34,7 +36,6 @@ from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.soup import cook, ingredients
 from catsdogs.workflows.task import training_task
-from catsdogs.workflows.workers import available_cores
 
 
 def fit(

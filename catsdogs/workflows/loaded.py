@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.layouts import find_pictures
+from catsdogs.inference.engines.choice import open_engine
+from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
-from catsdogs.models.execution import Runner
-from catsdogs.models.modelfile import ModelCard, load_model
-from catsdogs.models.trial import fastest_execution
+from catsdogs.models.modelcard import ModelCard, find_model, load_card
+from catsdogs.reporting.console import say_nothing
 from catsdogs.workflows.workers import decoding_workers
 
 Paths = str | os.PathLike[str]
@@ -23,11 +24,12 @@ class LoadedModel:
 
     Attributes:
         card: Backbone, class names, preprocessing and temperature.
+        engine: What computes its logits.
     """
 
-    def __init__(self, runner: Runner, card: ModelCard, *, workers: int) -> None:
-        self.card = card
-        self._runner, self._workers = runner, workers
+    def __init__(self, engine: Engine, card: ModelCard, *, workers: int) -> None:
+        self.card, self.engine = card, engine
+        self._workers = workers
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -37,7 +39,7 @@ class LoadedModel:
     @property
     def precision(self) -> str:
         """``fp32`` or ``bf16``: what the network computes in."""
-        return self._runner.execution.precision
+        return self.engine.precision
 
     def predictor(self, tta: str = "none") -> Predictor:
         """Return a predictor over these views.
@@ -45,7 +47,7 @@ class LoadedModel:
         Raises:
             ConfigError: There are no such views.
         """
-        return Predictor(self._runner, self.card, tta=tta, workers=self._workers)
+        return Predictor(self.engine, self.card, tta=tta, workers=self._workers)
 
     def predict(self, paths: Paths | Iterable[Paths], *, tta: str = "none") -> Predictions:
         """Classify a folder (recursively), a zip, a picture, or a list of pictures.
@@ -60,24 +62,35 @@ class LoadedModel:
 
 
 def load(
-    path: str | Path = EMBEDDED, *, precision: str = "auto", workers: int | None = None, device: str = "auto"
+    path: str | Path = EMBEDDED,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    workers: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    say: Callable[[str], None] = say_nothing,
 ) -> LoadedModel:
     """Read a model from a run folder or a model folder; needs no network and no Lightning.
 
     Args:
         path: ``runs/NAME``, or the ``model`` folder in it; by default the cats-and-dogs classifier that the
             package carries.
-        precision: ``fp32`` for exactness, ``bf16``, or ``auto``: the faster of the two on this machine, by a
-            short trial that is remembered.
+        engine: ``torch``, ``compile``, ``onnxruntime``, ``openvino``, or ``auto``: the fastest that is
+            installed, by a short trial on this machine that is remembered.
+        precision: ``fp32`` for exactness, ``bf16``, or ``auto``: whatever is faster.
         workers: Threads that decode pictures; by default one a core.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the best there is.
+        threads: That compute, of an engine other than torch; by default one a core.
+        say: Is told what takes seconds, such as converting a model for the first time.
 
     Raises:
-        ModelError: There is no usable model.
-        ConfigError: The precision is unknown.
+        ModelError: There is no usable model, or the engine cannot run it.
+        ConfigError: The engine or precision is unknown or not there.
     """
-    classifier, card = load_model(path)
-    execution = fastest_execution(
-        classifier, card.preprocess, card.backbone, precision=precision, device=device
+    folder = find_model(path)
+    card = load_card(folder)
+    opened = open_engine(
+        folder, card, engine=engine, precision=precision, device=device, threads=threads, say=say
     )
-    return LoadedModel(Runner(classifier, execution), card, workers=decoding_workers(workers))
+    return LoadedModel(opened, card, workers=decoding_workers(workers))

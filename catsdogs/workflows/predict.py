@@ -17,9 +17,9 @@ from catsdogs.inference.writers import (
     write_predictions,
     write_submission,
 )
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress, say, table
-from catsdogs.workflows.applying import apply
+from catsdogs.workflows.applying import apply, say_engine
 from catsdogs.workflows.loaded import load
 
 
@@ -30,6 +30,7 @@ def predict(
     *,
     tta: str = "none",
     submission: Path | None = None,
+    engine: str = "auto",
     precision: str = "auto",
     workers: int | None = None,
     devices: int = 1,
@@ -42,6 +43,7 @@ def predict(
         output: Where the rows go.
         tta: The views to merge.
         submission: Where Kaggle's ``id,label`` goes, if anywhere.
+        engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         workers: Threads that decode pictures.
         devices: Processes or GPUs that share the pictures.
@@ -57,15 +59,19 @@ def predict(
     if submission is not None:
         submission_numbers(class_names, (record.id for record in records))
     _require_places(output, submission)
+    if devices == 1:
+        model = load(checkpoint, engine=engine, precision=precision, workers=workers, say=say)
+        predictor = model.predictor(tta)
+        say_engine(model.engine)
     with progress("predicting", len(records)) as advance:
         if devices == 1:
-            predictor = load(checkpoint, precision=precision, workers=workers).predictor(tta)
             predictions = _write_as_they_come(predictor.answers(records, advance), class_names, output)
         else:
             shared = apply(
                 checkpoint,
                 records,
                 tta=tta,
+                engine=engine,
                 precision=precision,
                 devices=devices,
                 workers=workers,

@@ -10,7 +10,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data.inspection import inspect
 from catsdogs.data.seen import SeenPictures
 from catsdogs.models.embedded import SEEN, embedded_folder
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.models.modelcard import ModelCard
 from catsdogs.reporting.console import progress, say
 from catsdogs.workflows.workers import decoding_workers
 

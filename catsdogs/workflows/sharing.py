@@ -20,9 +20,10 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.inference.predictor import Answers
+from catsdogs.models.choosing import available_cores
 from catsdogs.training.trainer import quiet
 from catsdogs.workflows.loaded import load
-from catsdogs.workflows.workers import available_cores, decoding_workers
+from catsdogs.workflows.workers import decoding_workers
 
 
 def predict_shared(
@@ -30,6 +31,7 @@ def predict_shared(
     records: Sequence[ImageRecord],
     *,
     tta: str,
+    engine: str,
     precision: str,
     devices: int,
     workers: int | None,
@@ -45,13 +47,16 @@ def predict_shared(
 
     def answers() -> Iterator[Answers]:
         device = trainer.strategy.root_device
+        threads = max(1, available_cores() // trainer.world_size)
         if device.type == "cpu":
-            torch.set_num_threads(max(1, available_cores() // trainer.world_size))
+            torch.set_num_threads(threads)
         model = load(
             checkpoint,
+            engine=engine,
             precision=precision,
             workers=max(1, decoding_workers(workers) // devices),
             device=str(device),
+            threads=threads,
         )
         task.class_names = model.class_names
         for answer in model.predictor(tta).answers(records[trainer.global_rank :: trainer.world_size]):

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from catsdogs.data.datamodule import EpochDataModule
-from catsdogs.models.modelfile import ModelCard, load_model, save_model
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.training.soup import BestEpochs, greedy_soup
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import quiet

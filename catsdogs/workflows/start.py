@@ -13,10 +13,12 @@ from catsdogs import __version__
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.presets import PRESETS, AugmentationSettings, AugmentationSpec
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.layergroups import layer_groups
-from catsdogs.models.modelfile import ModelCard, cut_backbone
-from catsdogs.models.stages import TOP, check_stages
+from catsdogs.models.modelcard import TOP, ModelCard
+from catsdogs.models.modelfile import cut_backbone
+from catsdogs.models.stages import check_stages
 from catsdogs.reporting.console import progress, say
 from catsdogs.training.optimizers import training_parameters
 from catsdogs.training.recipe import Distillation, Recipe

@@ -19,7 +19,8 @@ from catsdogs.data.splits import unit_names
 from catsdogs.models.backbones import RANDOM, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.initialization import initialize
 from catsdogs.models.networkspec import NetworkSpec
 from catsdogs.models.stages import find_stages

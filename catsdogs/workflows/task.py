@@ -8,7 +8,7 @@ from typing import Any
 from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.layergroups import LayerGroup
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.models.modelcard import ModelCard
 from catsdogs.training.auxiliary import auxiliary_for
 from catsdogs.training.freezing import freeze_for_wrapping
 from catsdogs.training.recipe import Recipe

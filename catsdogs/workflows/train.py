@@ -20,7 +20,8 @@ from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
-from catsdogs.models.modelfile import load_card, save_temperature
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch

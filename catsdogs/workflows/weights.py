@@ -11,7 +11,8 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import HUB, RANDOM, create_backbone
 from catsdogs.models.embedded import is_embedded
-from catsdogs.models.modelfile import ModelCard, load_backbone, load_card
+from catsdogs.models.modelcard import ModelCard, load_card
+from catsdogs.models.modelfile import load_backbone
 from catsdogs.models.networkspec import NetworkSpec
 from catsdogs.workflows.settings import TrainSettings
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from catsdogs.core.errors import ConfigError
+from catsdogs.models.choosing import available_cores
 
 _MOST = 8
-
-
-def available_cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decoding_workers(wanted: int | None = None) -> int:

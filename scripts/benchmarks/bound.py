@@ -70,6 +70,7 @@ def costs(run: str, pictures: str) -> None:
     import torch
 
     from catsdogs.cli.allocator import tune_allocator
+    from catsdogs.models.choosing import available_cores
     from catsdogs.models.layergroups import layer_groups
     from catsdogs.models.modelfile import load_model
     from catsdogs.training.optimizers import training_parameters
@@ -79,7 +80,6 @@ def costs(run: str, pictures: str) -> None:
     from catsdogs.workflows.data import training_data
     from catsdogs.workflows.runfolder import RunFolder
     from catsdogs.workflows.train import read_settings
-    from catsdogs.workflows.workers import available_cores
 
     tune_allocator()
     folder = RunFolder(Path(run))

@@ -29,7 +29,7 @@ from catsdogs.core.predictions import Predictions
 from catsdogs.core.temperature import log_losses
 from catsdogs.data.audit import audit
 from catsdogs.data.layouts import find_labelled, labels_of
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.runfolder import RunFolder

@@ -17,7 +17,7 @@ from catsdogs.cli.main import main
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import audit
 from catsdogs.data.stores import open_store
-from catsdogs.models.trial import choose
+from catsdogs.models.choosing import choose
 from catsdogs.transfer.cache import FeatureCache
 
 KEY = "0123456789abcdef"

@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 
 import catsdogs
-from catsdogs.cli.main import COMMANDS
+from catsdogs.cli.main import COMMANDS, main
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import save_model
 
 TRACED = (
     "import json, sys, {module}; {code}; print(json.dumps(sorted(m.partition('.')[0] for m in sys.modules)))"
@@ -76,6 +78,7 @@ class TestThePackage:
             "preview",
             "evaluate",
             "predict",
+            "export",
             "backbones",
             "draw",
             "cache",
@@ -143,6 +146,18 @@ class TestPredicting:
             "scipy",
             "matplotlib",
         }
+
+    @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+    def test_a_converted_model_needs_no_torch(self, engine: str, home: Path) -> None:
+        words = ["predict", "--checkpoint", str(home / "run"), "--input", str(home / "1.png")]
+        words += ["--output", str(home / "rows.csv"), "--engine", engine, "--precision", "fp32"]
+        assert main(words) == 0  # converts
+        first = (home / "rows.csv").read_bytes()
+        printed, modules = run(f"catsdogs.cli.main.main({words!r})", module="catsdogs.cli.main")
+        assert f"engine: {engine}, fp32" in printed
+        assert (home / "rows.csv").read_bytes() == first
+        heavy = {"torch", "torchvision", "timm", "lightning", "sklearn", "scipy", "matplotlib", "onnx"}
+        assert not modules & heavy
 
     def test_from_python(self, home: Path) -> None:
         torch.manual_seed(0)

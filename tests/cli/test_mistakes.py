@@ -18,8 +18,10 @@ from safetensors.torch import save_file
 from catsdogs.cli.main import COMMANDS, main
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import save_model
 
 PREDICT = "predict --checkpoint run --input photos --output new/folder/rows.csv"
 EVALUATE = "evaluate --checkpoint run --input labelled --out new/folder"

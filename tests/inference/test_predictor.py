@@ -16,8 +16,9 @@ from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import ModelCard
 
 # A 50 x 40 picture becomes 40 x 32, whose crop lies in the middle to the pixel.
 SPEC = PreprocessSpec(32, 32, crop_fraction=1.0)

@@ -6,7 +6,8 @@ from torchvision.transforms import v2
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 
 SPEC = PreprocessSpec(32, 48, mean=(0.1, 0.5, 0.9), std=(0.2, 0.3, 0.4))
 

@@ -14,8 +14,10 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.activations import Maxout
 from catsdogs.models.backbones import HUB, create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import CARD, ModelCard, load_model, save_model
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import CARD, ModelCard
+from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.models.networkspec import ACTIVATIONS, CNN, NetworkSpec
 
 PLANES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))

@@ -6,8 +6,8 @@ import numpy as np
 
 from catsdogs.data.seen import SeenPictures
 from catsdogs.models.embedded import EMBEDDED, SEEN, embedded_folder, is_embedded
-from catsdogs.models.modelfile import TENSORS, load_model
-from catsdogs.models.stages import TOP
+from catsdogs.models.modelcard import TENSORS, TOP
+from catsdogs.models.modelfile import load_model
 
 _MOST_BYTES = 4_000_000
 

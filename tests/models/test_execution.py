@@ -11,7 +11,8 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import PRECISIONS, Execution, Runner, best_device
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 
 # One of each normalisation: batch, layer, group, and none with standardised weights.
 NETWORKS = ("test_resnet", "test_vit", "test_efficientnet_gn", "test_nfnet")

@@ -11,9 +11,11 @@ from catsdogs.core.errors import ModelError
 from catsdogs.models.activations import build_activation
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HEADS, HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HEADS, HeadSpec
 from catsdogs.models.kernelhead import REACH, KernelLayer
-from catsdogs.models.modelfile import ModelCard, load_card, load_model, save_model
+from catsdogs.models.modelcard import ModelCard, load_card
+from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.models.networkspec import ACTIVATIONS
 
 TRAINED = ("linear", "mlp")

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from catsdogs.core.errors import ModelError
 from catsdogs.models.activations import build_activation, width_before
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.initialization import INITIALIZATIONS, auto_scheme, gain, initialize
 from catsdogs.models.networkspec import ACTIVATIONS
 

@@ -15,17 +15,10 @@ from safetensors.torch import load, save
 from catsdogs.core.errors import ModelError, OutputError
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import (
-    CARD,
-    TENSORS,
-    ModelCard,
-    find_model,
-    load_card,
-    load_model,
-    save_model,
-    save_temperature,
-)
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import CARD, TENSORS, ModelCard, find_model, load_card
+from catsdogs.models.modelfile import load_model, save_model, save_temperature
 
 Values = dict[str, Any]
 

@@ -10,9 +10,11 @@ from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, cut_backbone, load_model, save_model
-from catsdogs.models.stages import TOP, Stage, check_stages, drop_unused_layers, find_stages, stage_features
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import TOP, ModelCard
+from catsdogs.models.modelfile import cut_backbone, load_model, save_model
+from catsdogs.models.stages import Stage, check_stages, drop_unused_layers, find_stages, stage_features
 
 SPEC = PreprocessSpec(64, 64)
 

@@ -18,7 +18,7 @@ import pytest
 from catsdogs.cli.main import main
 from catsdogs.core.report import EvaluationReport
 from catsdogs.data.splits import read_split
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 
 pytestmark = pytest.mark.real
 

@@ -12,7 +12,8 @@ import catsdogs
 from catsdogs.cli.main import main
 from catsdogs.data.seen import SeenPictures
 from catsdogs.models import embedded, modelfile
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.workflows import seen
 
 SEEN = "drawn:cat,dog?per_class=24&size=64"

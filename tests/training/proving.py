@@ -21,7 +21,8 @@ from catsdogs.data.datamodule import FeatureDataModule
 from catsdogs.data.mixing import Mixing
 from catsdogs.models.backbones import feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.training.callbacks import LastCheckpoint
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping

@@ -13,7 +13,8 @@ from torch import nn
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.data.datamodule import FeatureDataModule
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.training.callbacks import LastCheckpoint
 from catsdogs.training.freezing import ApplyPlan, freeze_for_wrapping
 from catsdogs.training.recipe import Recipe

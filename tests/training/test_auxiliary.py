@@ -12,7 +12,8 @@ from catsdogs.cli.main import main
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.modelfile import load_model
 from catsdogs.models.networkspec import CNN, NetworkSpec

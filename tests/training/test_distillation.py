@@ -13,7 +13,8 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.layergroups import layer_groups
 from catsdogs.models.networkspec import CNN, NetworkSpec
 from catsdogs.training.callbacks import EpochLog

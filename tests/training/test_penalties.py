@@ -8,7 +8,8 @@ from torch import nn
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.layergroups import LayerGroup
 from catsdogs.training.optimizers import HEAD, parameter_groups
 from catsdogs.training.penalties import Penalty

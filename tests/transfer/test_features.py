@@ -13,7 +13,8 @@ from catsdogs.data.preparation import prepare
 from catsdogs.models.backbones import create_backbone
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.stages import find_stages
 from catsdogs.transfer.cache import FeatureCache
 from catsdogs.transfer.features import Features, extract_features, feature_space

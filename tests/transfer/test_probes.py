@@ -7,7 +7,8 @@ from sklearn.preprocessing import StandardScaler
 
 from catsdogs.core.predictions import softmax
 from catsdogs.core.temperature import fit_temperature, log_loss
-from catsdogs.models.heads import HeadSpec, build_head
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
 from catsdogs.transfer import probes
 from catsdogs.transfer.probes import STRENGTHS, LinearProbe, fit_linear_probe
 

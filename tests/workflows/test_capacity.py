@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from catsdogs.cli.main import main
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.metricsfile import read_metrics
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.transfer.strategies import find_strategy
 from catsdogs.workflows.sections import ModelSettings, NetworkSettings, TransferSettings
 from catsdogs.workflows.settings import TrainSettings

@@ -10,7 +10,7 @@ from PIL import Image
 
 from catsdogs.cli.main import main
 from catsdogs.data.splits import read_split
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.transfer.strategies import STRATEGIES
 
 SMALL = ["--model.backbone", "test_resnet", "--model.weights", "none", "--model.input_size", "32"]

@@ -8,7 +8,7 @@ import pytest
 from catsdogs.cli.main import main
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.presets import PRESETS, AugmentationSettings, AugmentationSpec
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.training.recipe import Recipe
 from catsdogs.transfer.strategies import FreezePlan, Phase, find_strategy
 from catsdogs.workflows.data import training_data, training_mixing

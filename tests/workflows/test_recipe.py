@@ -14,7 +14,8 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
 from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
 from catsdogs.data.presets import PRESETS
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.training.task import ClassificationTask
 
 DRAWN = ["--data.root", "drawn:cat,dog?per_class=20&size=40", "--data.workers", "0"]

@@ -17,7 +17,8 @@ import torch
 
 from catsdogs.cli.main import main
 from catsdogs.models.layergroups import layer_groups
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.training import freezing
 from catsdogs.training.callbacks import EpochLog
 from catsdogs.training.optimizers import training_parameters

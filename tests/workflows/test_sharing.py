@@ -11,8 +11,10 @@ from PIL import Image
 from catsdogs.cli.main import main
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
+from catsdogs.models.heads import build_head
+from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.modelcard import ModelCard
+from catsdogs.models.modelfile import save_model
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from catsdogs.cli.main import main
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.report import EvaluationReport
 from catsdogs.data.splits import read_split
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.training.callbacks import EpochLog
 
 PICTURES = "drawn:cat,dog?per_class=40&size=48"

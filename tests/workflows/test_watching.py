@@ -11,7 +11,8 @@ import torch
 
 from catsdogs.cli.main import main
 from catsdogs.core.metricsfile import read_metrics
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.training.callbacks import EpochLog
 from catsdogs.training.task import ClassificationTask
 from catsdogs.workflows import batchsize, fit

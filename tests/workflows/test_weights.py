@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from catsdogs.cli.main import main
-from catsdogs.models.modelfile import load_card, load_model
+from catsdogs.models.modelcard import load_card
+from catsdogs.models.modelfile import load_model
 from catsdogs.models.networkspec import CNN
 from catsdogs.workflows.weights import names_model
 

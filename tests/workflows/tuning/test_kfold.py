@@ -12,7 +12,7 @@ from catsdogs.core.metricsfile import read_metrics
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.splits import read_split
 from catsdogs.evaluation.judge import evaluate
-from catsdogs.models.modelfile import load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.training.callbacks import EpochLog
 
 TINY = [

@@ -1,0 +1,124 @@
+"""A classifier as one graph that others can run: pixels in, logits and calibrated probabilities out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from catsdogs.core.errors import ModelError
+from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.folding import folded
+from catsdogs.models.weightsfile import first_line
+
+INPUT, OUTPUTS = "pixels", ("logits", "probabilities")
+_OPSET = 17
+# Not 1: torch.export takes a length of 1 for a constant.
+_EXAMPLES = 2
+
+
+class DeployedClassifier(nn.Module):
+    """A classifier, folded, in evaluation mode, with its temperature.
+
+    Input is uint8 (B, H, W, 3), resized and cropped; output is logits (B, C), without temperature, and the
+    probabilities (B, C) that follow from them with it.
+    """
+
+    def __init__(self, classifier: ImageClassifier, temperature: float) -> None:
+        super().__init__()
+        self.classifier = folded(classifier)
+        self.classifier.set_channels_last(False)
+        self.temperature = temperature
+        self.eval().requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn uint8 (B, H, W, 3) into logits (B, C) and probabilities (B, C), both float32."""
+        logits = self.classifier(pixels).float()
+        return logits, torch.softmax(logits / self.temperature, dim=1)
+
+
+def to_program(deployed: DeployedClassifier) -> torch.export.ExportedProgram:
+    """Return the graph, for batches of any length.
+
+    Raises:
+        ModelError: The network cannot be written down as a graph.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with _quiet(), torch.no_grad():
+            return torch.export.export(deployed, (_example(deployed),), dynamic_shapes={INPUT: {0: batch}})
+    except Exception as error:  # whatever stands in the way, there is no graph
+        raise ModelError(f"this network cannot be exported: {first_line(error)}") from error
+
+
+def to_onnx(deployed: DeployedClassifier) -> bytes:
+    """Return the graph as ONNX with inputs and outputs named ``INPUT`` and ``OUTPUTS``, for any batch.
+
+    torch's older exporter comes first: it takes under a second where the newer one takes ten and more. The
+    newer one takes over where the older one is gone, or does not know a layer.
+
+    Raises:
+        ModelError: The network cannot be written as ONNX, or onnxscript is needed and not installed.
+    """
+    try:
+        return _traced_onnx(deployed)
+    except Exception:  # whatever it cannot do, the other may
+        return _program_onnx(deployed)
+
+
+def _traced_onnx(deployed: DeployedClassifier) -> bytes:
+    with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        torch.onnx.export(
+            deployed,
+            (_example(deployed),),
+            path,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
+        )
+        return path.read_bytes()
+
+
+def _program_onnx(deployed: DeployedClassifier) -> bytes:
+    program = to_program(deployed)
+    try:
+        with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+            written = torch.onnx.export(
+                program, dynamo=True, verbose=False, input_names=[INPUT], output_names=list(OUTPUTS)
+            )
+            assert written is not None
+            path = Path(folder, "model.onnx")
+            written.save(path, external_data=False)
+            return path.read_bytes()
+    except Exception as error:  # whatever stands in the way, there is no file
+        raise ModelError(f"this network cannot be written as ONNX: {first_line(error)}") from error
+
+
+def _example(deployed: DeployedClassifier) -> Tensor:
+    height, width = deployed.classifier.input_size
+    return torch.zeros(_EXAMPLES, height, width, 3, dtype=torch.uint8)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what exporters say to their own developers from people."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
