@@ -27,6 +27,8 @@ COMMANDS = {
     "diagnose": "say what learning curves show, of runs or of any CSV, and draw them",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "predict": "classify a folder, zip, file or list of pictures",
+    "tta": "learn how much each view of a picture should count",
+    "explain": "draw what the model sees where in a picture",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",
     "doctor": "say what was found on this machine and what 'auto' becomes",

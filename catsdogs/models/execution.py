@@ -75,6 +75,11 @@ class Runner:
         if execution.precision == "bf16":
             _to_bf16(self._classifier)
 
+    @property
+    def classifier(self) -> ImageClassifier:
+        """The copy that runs."""
+        return self._classifier
+
     def features(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into features float32 (N, D)."""
         return self._run(self._classifier.features, pixels)

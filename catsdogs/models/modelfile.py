@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import nn
 from catsdogs.core.errors import ModelError
 from catsdogs.core.files import replacing, write_json
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.viewweights import ViewWeights
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.embedded import embedded_folder, is_embedded
@@ -62,6 +63,12 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSpec | None = None
     embedded: bool = False
+    augmentation: Mapping[str, Any] | None = None
+    view_weights: tuple[ViewWeights, ...] = ()
+
+    def weights_of(self, names: Collection[str]) -> ViewWeights | None:
+        """Return the learned weights of the views of these names; None where none were learned."""
+        return next((learned for learned in self.view_weights if set(learned.weights) == set(names)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -77,6 +84,8 @@ class ModelCard:
             "training": dict(self.training),
             "network": None if self.network is None else self.network.to_dict(),
             "embedded": self.embedded,
+            "augmentation": None if self.augmentation is None else dict(self.augmentation),
+            "view_weights": [learned.to_dict() for learned in self.view_weights],
         }
 
     @classmethod
@@ -104,6 +113,8 @@ class ModelCard:
                 training=dict(values.get("training", {})),
                 network=None if values.get("network") is None else NetworkSpec.from_dict(values["network"]),
                 embedded=bool(values.get("embedded", False)),
+                augmentation=None if values.get("augmentation") is None else dict(values["augmentation"]),
+                view_weights=tuple(map(ViewWeights.from_dict, values.get("view_weights", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
@@ -169,6 +180,15 @@ def save_temperature(folder: Path, temperature: float) -> None:
     values = _read_card(folder)
     card = replace(ModelCard.from_dict(values), temperature=temperature)
     write_json(folder / CARD, card.to_dict() | {"sha256": values["sha256"]})
+
+
+def save_view_weights(folder: Path, learned: ViewWeights) -> None:
+    """Give the model in ``folder`` these weights of views in place of any it has of the same views."""
+    values = _read_card(folder)
+    card = ModelCard.from_dict(values)
+    others = [one for one in card.view_weights if set(one.weights) != set(learned.weights)]
+    changed = replace(card, view_weights=(*others, learned))
+    write_json(folder / CARD, changed.to_dict() | {"sha256": values["sha256"]})
 
 
 def find_model(path: str | Path) -> Path:

@@ -9,7 +9,8 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.views import parse_views
-from catsdogs.inference.predictor import collect
+from catsdogs.inference.predictor import collect, merging
+from catsdogs.models.modelfile import load_card
 from catsdogs.workflows.loaded import load
 
 
@@ -18,6 +19,8 @@ def apply(
     records: Sequence[ImageRecord],
     *,
     tta: str,
+    merge: str = "auto",
+    keep_views: bool = False,
     precision: str = "auto",
     devices: int = 1,
     workers: int | None = None,
@@ -25,12 +28,13 @@ def apply(
 ) -> Predictions | None:
     """Predict all records, without labels; None in every process but the first.
 
-    One device needs no Lightning.
+    One device needs no Lightning. ``tta``, ``merge`` and ``keep_views`` are those of ``Predictor``.
 
     Raises:
         UserError: The model, the views, the precision or the devices cannot be had.
     """
-    parse_views(tta)
+    card = load_card(checkpoint)
+    merging(card, parse_views(tta, card.preprocess), merge)
     if devices < 1:
         raise ConfigError(f"--devices must be 1 or more, not {devices}")
     if devices > 1:
@@ -40,10 +44,13 @@ def apply(
             checkpoint,
             records,
             tta=tta,
+            merge=merge,
+            keep_views=keep_views,
             precision=precision,
             devices=devices,
             workers=workers,
             advance=advance,
         )
     model = load(checkpoint, precision=precision, workers=workers)
-    return collect(model.predictor(tta).answers(records, advance), model.class_names)
+    predictor = model.predictor(tta, merge=merge, keep_views=keep_views)
+    return collect(predictor.answers(records, advance), model.class_names)

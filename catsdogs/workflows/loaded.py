@@ -8,6 +8,8 @@ from pathlib import Path
 
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.layouts import find_pictures
+from catsdogs.data.views import parse_views
+from catsdogs.inference.dense import require_dense
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
 from catsdogs.models.execution import Runner
@@ -39,24 +41,31 @@ class LoadedModel:
         """``fp32`` or ``bf16``: what the network computes in."""
         return self._runner.execution.precision
 
-    def predictor(self, tta: str = "none") -> Predictor:
-        """Return a predictor over these views.
+    def predictor(self, tta: str = "none", *, merge: str = "auto", keep_views: bool = False) -> Predictor:
+        """Return a predictor over these views; the arguments are those of ``Predictor``.
 
         Raises:
-            ConfigError: There are no such views.
+            ConfigError: There are no such views, or no such merge, or the network has no dense views.
         """
-        return Predictor(self._runner, self.card, tta=tta, workers=self._workers)
+        side = parse_views(tta, self.card.preprocess)[0].dense_px
+        if side:
+            require_dense(self._runner.classifier, self.card, side)
+        return Predictor(
+            self._runner, self.card, tta=tta, merge=merge, keep_views=keep_views, workers=self._workers
+        )
 
-    def predict(self, paths: Paths | Iterable[Paths], *, tta: str = "none") -> Predictions:
+    def predict(
+        self, paths: Paths | Iterable[Paths], *, tta: str = "none", merge: str = "auto"
+    ) -> Predictions:
         """Classify a folder (recursively), a zip, a picture, or a list of pictures.
 
         A file that cannot be read has an entry in ``errors`` and never stops the others.
 
         Raises:
             DataError: A folder or zip that is named alone is missing or cannot be opened.
-            ConfigError: There are no such views.
+            ConfigError: There are no such views, or no such merge.
         """
-        return collect(self.predictor(tta).answers(find_pictures(paths)), self.class_names)
+        return collect(self.predictor(tta, merge=merge).answers(find_pictures(paths)), self.class_names)
 
 
 def load(

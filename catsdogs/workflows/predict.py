@@ -29,6 +29,7 @@ def predict(
     output: Path,
     *,
     tta: str = "none",
+    merge: str = "auto",
     submission: Path | None = None,
     precision: str = "auto",
     workers: int | None = None,
@@ -41,6 +42,7 @@ def predict(
         inputs: A folder (recursive), a zip, one file, or a list of paths.
         output: Where the rows go.
         tta: The views to merge.
+        merge: How, by a name of ``MERGES``; ``auto`` is the mean, weighted where the model has learned to.
         submission: Where Kaggle's ``id,label`` goes, if anywhere.
         precision: ``auto``, ``fp32`` or ``bf16``.
         workers: Threads that decode pictures.
@@ -59,13 +61,14 @@ def predict(
     _require_places(output, submission)
     with progress("predicting", len(records)) as advance:
         if devices == 1:
-            predictor = load(checkpoint, precision=precision, workers=workers).predictor(tta)
+            predictor = load(checkpoint, precision=precision, workers=workers).predictor(tta, merge=merge)
             predictions = _write_as_they_come(predictor.answers(records, advance), class_names, output)
         else:
             shared = apply(
                 checkpoint,
                 records,
                 tta=tta,
+                merge=merge,
                 precision=precision,
                 devices=devices,
                 workers=workers,
