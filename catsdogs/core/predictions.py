@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.files import replacing
-from catsdogs.core.viewanswers import FloatArray, ViewAnswers
+from catsdogs.core.viewanswers import ViewAnswers
 
 UNLABELLED = -1
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 

@@ -41,7 +41,11 @@ def render(
 
 
 def at_least_px(spec: PreprocessSpec, views: Sequence[View] = (PLAIN,)) -> tuple[int, int]:
-    """Return the (width, height) that every view needs: what ``decode`` may be asked for."""
+    """Return the (width, height) that every view needs: what ``decode`` may be asked for.
+
+    A picture is decoded once: beside a large scale the plain view of a large picture is made from more pixels
+    than alone, and may differ in its last digits.
+    """
     if spec.crop_mode == "squash":
         width, height = spec.width_px, spec.height_px
     else:
