@@ -14,6 +14,7 @@ from catsdogs.core.predictions import Predictions, softmax
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.report import EvaluationReport
+from catsdogs.data.preparation import prepare
 from catsdogs.data.splits import write_split
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
@@ -32,20 +33,20 @@ def run(tmp_path: Path) -> Path:
     spec = PreprocessSpec(32, 32, crop_fraction=0.8)
     head = build_head(feature_width(backbone), 2, HeadSpec())
     torch.nn.init.normal_(head.fc.weight)
+    classifier = ImageClassifier(backbone, head, spec).eval()
     chance = np.random.default_rng(0)
-    records = []
+    records, prepared = [], []
     for number in range(4 * PER_CLASS):
         small = chance.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         picture = Image.fromarray(small).resize((60, 50), Image.Resampling.BICUBIC)
         picture.save(tmp_path / f"{number}.png")
         label, split = ("cat", "dog")[number % 2], ("val", "test")[number // (2 * PER_CLASS)]
         records.append(ImageRecord(f"{number}.png", str(tmp_path), f"{number}.png", label, split=split))
+        prepared.append(prepare(picture, spec))
+    with torch.no_grad():  # else it would call all of them the same
+        head.fc.bias -= classifier(torch.from_numpy(np.stack(prepared))).mean(0)
     folder = tmp_path / "run"
-    save_model(
-        folder / "model",
-        ImageClassifier(backbone, head, spec),
-        ModelCard("test_resnet", ("cat", "dog"), spec),
-    )
+    save_model(folder / "model", classifier, ModelCard("test_resnet", ("cat", "dog"), spec))
     write_split(folder / "split.csv", records)
     (folder / "plan.json").write_text(json.dumps({"fitted_on": ["train"]}))
     return folder
