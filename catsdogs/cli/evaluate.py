@@ -6,6 +6,7 @@ from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
 from catsdogs.cli.parsing import command_parser
+from catsdogs.cli.viewoptions import add_view_options
 
 
 def run(arguments: list[str]) -> None:
@@ -29,7 +30,7 @@ def run(arguments: list[str]) -> None:
     parser.add_argument(
         "--split", type=str, default="test", help="The run's own pictures: test, val or train."
     )
-    parser.add_argument("--tta", type=str, default="none", help="Views to merge: none, flip, five or ten.")
+    add_view_options(parser)
     parser.add_argument(
         "--out", type=str | None, default=None, help="Folder of the results (default: in the run)."
     )
@@ -51,6 +52,7 @@ def run(arguments: list[str]) -> None:
         input_path=options.input,
         split=options.split,
         tta=options.tta,
+        merge=options.tta_merge,
         out=Path(options.out) if options.out else None,
         engine=options.engine,
         precision=options.precision,

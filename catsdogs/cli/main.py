@@ -28,6 +28,8 @@ COMMANDS = {
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "predict": "classify a folder, zip, file or list of pictures",
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",
+    "tta": "learn how much each view of a picture should count",
+    "explain": "draw what the model sees where in a picture",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",
     "doctor": "say what was found on this machine and what 'auto' becomes",

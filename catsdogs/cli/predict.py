@@ -7,6 +7,7 @@ from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
 from catsdogs.cli.parsing import command_parser
+from catsdogs.cli.viewoptions import add_view_options
 
 
 def run(arguments: list[str]) -> None:
@@ -26,7 +27,7 @@ def run(arguments: list[str]) -> None:
         help="Folder (recursive), zip or file; '-' reads a list of paths from stdin.",
     )
     parser.add_argument("--output", type=str, default="predictions.csv", help="Where the rows go.")
-    parser.add_argument("--tta", type=str, default="none", help="Views to merge: none, flip, five or ten.")
+    add_view_options(parser)
     parser.add_argument(
         "--submission", type=str | None, default=None, help="Also write Kaggle's id,label to this file."
     )
@@ -50,6 +51,7 @@ def run(arguments: list[str]) -> None:
         _listed() if options.input == "-" else options.input,
         Path(options.output),
         tta=options.tta,
+        merge=options.tta_merge,
         submission=Path(options.submission) if options.submission else None,
         engine=options.engine,
         precision=options.precision,

@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.files import replacing
+from catsdogs.core.viewanswers import ViewAnswers
 
 UNLABELLED = -1
 FloatArray = npt.NDArray[np.float64]
@@ -47,6 +49,7 @@ class Predictions:
         logits: Float64 (N, C), calibrated (the temperature is already in them); NaN where there is an error.
         labels: Int64 (N,), the true class or ``UNLABELLED``.
         errors: Position of a picture -> why it could not be read.
+        views: What each view said, where that was kept.
     """
 
     ids: tuple[str, ...]
@@ -54,6 +57,7 @@ class Predictions:
     logits: FloatArray
     labels: IntArray
     errors: Mapping[int, str] = field(default_factory=dict)
+    views: ViewAnswers | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -71,6 +75,8 @@ class Predictions:
             raise DataError("a label is outside the classes")
         if self.errors and not (min(self.errors) >= 0 and max(self.errors) < n):
             raise DataError("an error belongs to no picture")
+        if self.views is not None and self.views.plain.shape != self.logits.shape:
+            raise DataError(f"the views answer for {self.views.plain.shape}, not {self.logits.shape}")
 
     def __len__(self) -> int:
         """Return the number of pictures, unreadable ones included."""
@@ -113,6 +119,7 @@ class Predictions:
             logits=self.logits[order].reshape(len(order), len(self.class_names)),
             labels=self.labels[order],
             errors={new: self.errors[old] for new, old in enumerate(order) if old in self.errors},
+            views=None if self.views is None else self.views.select(order),
         )
 
     def scorable(self) -> Predictions:
@@ -122,6 +129,13 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` of plain arrays, whole or not at all."""
         positions = sorted(self.errors)
+        views: dict[str, npt.NDArray[np.generic]] = {}
+        if self.views is not None:
+            views = {
+                "view_names": _text(self.views.names),
+                "view_logits": self.views.logits,
+                "plain_logits": self.views.plain,
+            }
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
                 stream,
@@ -131,6 +145,7 @@ class Predictions:
                 labels=self.labels,
                 error_positions=np.asarray(positions, dtype=np.int64),
                 error_reasons=_text([self.errors[position] for position in positions]),
+                **views,
             )
 
     @classmethod
@@ -150,9 +165,15 @@ class Predictions:
                     logits=np.asarray(arrays["logits"], dtype=np.float64),
                     labels=np.asarray(arrays["labels"], dtype=np.int64),
                     errors=dict(zip(positions, _strings(arrays["error_reasons"]), strict=True)),
+                    views=_views(arrays) if "view_names" in arrays else None,
                 )
         except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds for a damaged file
             raise DataError(f"{path} is not a file of predictions: {error}") from error
+
+
+def _views(arrays: Mapping[str, npt.NDArray[Any]]) -> ViewAnswers:
+    logits, plain = (np.asarray(arrays[name], dtype=np.float64) for name in ("view_logits", "plain_logits"))
+    return ViewAnswers(_strings(arrays["view_names"]), logits, plain)
 
 
 def _text(values: Sequence[str]) -> npt.NDArray[np.uint8]:

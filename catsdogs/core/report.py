@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from catsdogs.core.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure and its 95 % interval; all three are NaN where the figure is undefined."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def undefined(cls) -> Estimate:
-        """Return the estimate of a figure that these pictures do not define."""
-        return cls(math.nan, math.nan, math.nan)
-
-    @property
-    def defined(self) -> bool:
-        """Whether the figure exists."""
-        return not math.isnan(self.value)
+from catsdogs.core.estimate import Estimate
+from catsdogs.core.viewsreport import ViewsReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +37,7 @@ class EvaluationReport:
         per_class: Class name -> ``precision``, ``recall``, ``f1`` -> figure.
         confusion: C rows of C counts; row is the true class, column the predicted one.
         mistakes: Most confident first.
+        views: What several views have changed; None of a single one.
     """
 
     split: str
@@ -66,6 +49,7 @@ class EvaluationReport:
     per_class: Mapping[str, Mapping[str, Estimate]]
     confusion: Sequence[Sequence[int]]
     mistakes: Sequence[Mistake]
+    views: ViewsReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; undefined figures become null."""
@@ -75,13 +59,14 @@ class EvaluationReport:
             "n_unreadable": self.n_unreadable,
             "tta": self.tta,
             "class_names": list(self.class_names),
-            "metrics": {name: _plain(estimate) for name, estimate in self.metrics.items()},
+            "metrics": {name: estimate.to_dict() for name, estimate in self.metrics.items()},
             "per_class": {
-                name: {figure: _plain(estimate) for figure, estimate in figures.items()}
+                name: {figure: estimate.to_dict() for figure, estimate in figures.items()}
                 for name, figures in self.per_class.items()
             },
             "confusion": [list(row) for row in self.confusion],
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "views": None if self.views is None else self.views.to_dict(),
         }
 
     @classmethod
@@ -98,13 +83,14 @@ class EvaluationReport:
                 n_unreadable=values["n_unreadable"],
                 tta=values["tta"],
                 class_names=tuple(values["class_names"]),
-                metrics={name: _estimate(plain) for name, plain in values["metrics"].items()},
+                metrics={name: Estimate.from_dict(plain) for name, plain in values["metrics"].items()},
                 per_class={
-                    name: {figure: _estimate(plain) for figure, plain in figures.items()}
+                    name: {figure: Estimate.from_dict(plain) for figure, plain in figures.items()}
                     for name, figures in values["per_class"].items()
                 },
                 confusion=tuple(tuple(row) for row in values["confusion"]),
                 mistakes=tuple(Mistake(**plain) for plain in values["mistakes"]),
+                views=None if values.get("views") is None else ViewsReport.from_dict(values["views"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not an evaluation: {error}") from error
@@ -120,11 +106,3 @@ class EvaluationReport:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, DataError) as error:
             raise DataError(f"{path} is not an evaluation: {error}") from error
-
-
-def _plain(estimate: Estimate) -> dict[str, float | None]:
-    return {name: None if math.isnan(number) else number for name, number in asdict(estimate).items()}
-
-
-def _estimate(plain: Mapping[str, float | None]) -> Estimate:
-    return Estimate(**{name: math.nan if number is None else number for name, number in plain.items()})

@@ -18,9 +18,9 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
 from catsdogs.data.preparation import prepare
+from catsdogs.data.rendering import at_least_px
 from catsdogs.data.samplers import EpochBatchSampler, ShareSampler
 from catsdogs.data.stream import read_picture
-from catsdogs.data.views import at_least_px
 
 
 @dataclass(frozen=True)

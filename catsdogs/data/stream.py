@@ -7,6 +7,7 @@ broken files lie between them, so what the network computes for a picture does n
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,8 +24,9 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import DecodeLimits, decode
 from catsdogs.data.preparation import Pixels
+from catsdogs.data.rendering import Draw, at_least_px, render
 from catsdogs.data.stores import open_store
-from catsdogs.data.views import View, at_least_px, render
+from catsdogs.data.views import View, input_size
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +34,8 @@ R = TypeVar("R")
 _DEFAULT_LIMITS = DecodeLimits()
 # A batch is closed after this many records even if too few of them are good: memory stays flat.
 _MOST_RECORDS = 1024
+# What waits for the network may hold so many bytes of pixels, beside one picture a worker.
+_MOST_WAITING_BYTES = 64 * 2**20
 
 
 def ordered_map(
@@ -106,26 +110,28 @@ def batches(
     views: Sequence[View],
     batch_size: int,
     workers: int,
+    draw: Draw | None = None,
 ) -> Iterator[Batch]:
     """Yield batches of exactly ``batch_size`` readable pictures, and the unreadable ones between them.
 
     Only the last batch may hold fewer, and one that closes because very many records in a row are unreadable.
+    ``draw`` makes random views, where there are any.
     """
-    needed = at_least_px(spec)
+    needed = at_least_px(spec, views)
 
     def outcome(record: ImageRecord) -> tuple[ImageRecord, Pixels | str]:
         try:
-            return record, render(read_picture(record, at_least_px=needed), spec, views)
+            return record, render(read_picture(record, at_least_px=needed), spec, views, draw)
         except PictureError as error:
             return record, str(error)
         except MemoryError:
             return record, "not enough memory"
 
     most_records = max(_MOST_RECORDS, 8 * batch_size)
-    shape = (len(views), spec.height_px, spec.width_px, 3)
+    shape = (len(views), *input_size(views, spec), 3)
     start, open_batch = 0, _OpenBatch()
     # While the network computes one batch, the next must be on its way.
-    window = 2 * batch_size + 4 * workers
+    window = min(2 * batch_size + 4 * workers, workers + 1 + _MOST_WAITING_BYTES // math.prod(shape))
     with contextlib.closing(ordered_map(outcome, records, workers=workers, window=window)) as outcomes:
         for record, result in outcomes:
             open_batch.add(record, result)

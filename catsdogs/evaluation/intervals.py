@@ -12,8 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray
-from catsdogs.core.report import Estimate
 
 Statistic = Callable[[FloatArray], FloatArray]
 """A figure of every resample, (R,), from how often each picture counts in it, (N, R)."""
@@ -56,6 +56,52 @@ def f1_interval(hits: int, union: int) -> Estimate:
     """
     j = wilson(hits, union)
     return Estimate(*(2 * limit / (1 + limit) for limit in (j.value, j.low, j.high)))
+
+
+def paired_gain(mended: int, spoilt: int, both_right: int, both_wrong: int) -> Estimate:
+    """Return how much larger one share of right answers is than another on the same pictures, in [-1, 1].
+
+    Wilson's limits of both shares are combined with the correlation of the answers. It has width where
+    nothing was mended or spoilt, which resampling would call certain.
+
+    Args:
+        mended: Pictures that only the first got right.
+        spoilt: Pictures that only the second got right.
+        both_right: Pictures that both got right.
+        both_wrong: Pictures that neither got right.
+
+    Source: Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
+    based on paired data", method 10.
+
+    >>> gain = paired_gain(12, 2, 36, 0)
+    >>> round(gain.value, 3), round(gain.low, 4), round(gain.high, 4)
+    (0.2, 0.0569, 0.3404)
+    """
+    n = mended + spoilt + both_right + both_wrong
+    if n == 0:
+        return Estimate.undefined()
+    first, second = wilson(both_right + mended, n), wilson(both_right + spoilt, n)
+    phi = _phi(mended, spoilt, both_right, both_wrong)
+    gain = (mended - spoilt) / n
+    down = _length(first.value - first.low, second.high - second.value, phi)
+    up = _length(first.high - first.value, second.value - second.low, phi)
+    return Estimate(gain, max(gain - down, -1.0), min(gain + up, 1.0))
+
+
+def _phi(mended: int, spoilt: int, both_right: int, both_wrong: int) -> float:
+    """Return the correlation of being right, corrected for continuity; 0 where it is undefined."""
+    margins = (both_right + mended, spoilt + both_wrong, both_right + spoilt, mended + both_wrong)
+    if not all(margins):
+        return 0.0
+    product: float = both_right * both_wrong - mended * spoilt
+    n = sum(margins) / 2
+    if product > 0:
+        product = max(product - n / 2, 0)
+    return product / math.sqrt(math.prod(margins))
+
+
+def _length(one: float, other: float, phi: float) -> float:
+    return math.sqrt(max(one * one - 2 * phi * one * other + other * other, 0.0))
 
 
 def mean_of_independent(estimates: Sequence[Estimate]) -> Estimate:

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from catsdogs.core.errors import DataError
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import UNLABELLED, IntArray, Predictions
-from catsdogs.core.report import Estimate, EvaluationReport
+from catsdogs.core.report import EvaluationReport
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import metrics, weighted
 from catsdogs.evaluation.intervals import (

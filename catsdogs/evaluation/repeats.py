@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from catsdogs.core.errors import DataError
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, Predictions
-from catsdogs.core.report import Estimate
 from catsdogs.evaluation import weighted
 from catsdogs.evaluation.intervals import LEVEL, bootstrap, percentile_interval
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from catsdogs.core.merging import MERGES
+from catsdogs.core.errors import ConfigError
+from catsdogs.core.merging import MERGES, log_mean_probability
 from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.viewanswers import ViewAnswers
+from catsdogs.data.rendering import Draw
 from catsdogs.data.stream import Batch, batches
-from catsdogs.data.views import parse_views
-from catsdogs.inference.engines.engine import Engine, Logits, Pixels
+from catsdogs.data.views import PLAIN, View, parse_views, plain_among
+from catsdogs.inference.engines.engine import Engine, Logits
+from catsdogs.inference.packing import packed
 from catsdogs.models.modelcard import ModelCard
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,13 @@ class Answers:
         records: Length B.
         logits: Float64 (B, C), calibrated; NaN where there is an error.
         errors: Position within ``records`` -> why that picture cannot be read.
+        views: What each view said, where that was asked for.
     """
 
     records: tuple[ImageRecord, ...]
     logits: FloatArray
     errors: dict[int, str]
+    views: ViewAnswers | None = None
 
 
 def _ignore(_: int) -> None:
@@ -37,51 +45,93 @@ def _ignore(_: int) -> None:
 
 
 class Predictor:
-    """Applies one model, over one set of views, to any number of pictures in flat memory."""
+    """Applies one model, over one set of views, to any number of pictures in flat memory.
 
-    def __init__(self, engine: Engine, card: ModelCard, *, tta: str = "none", workers: int) -> None:
-        self._engine, self._card = engine, card
-        self._views = parse_views(tta)
+    Args:
+        engine: Runs the network.
+        card: What the model is.
+        tta: The views, as ``data.views`` names them.
+        merge: One of ``MERGES``, or ``auto``: the mean, weighted where the model has learned weights of
+            these views.
+        keep_views: Tell what each view said, too.
+        workers: Threads that decode pictures.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        card: ModelCard,
+        *,
+        tta: str = "none",
+        merge: str = "auto",
+        keep_views: bool = False,
+        workers: int,
+    ) -> None:
+        self.engine, self._card = engine, card
+        self._views = parse_views(tta, card.preprocess)
+        self._merge = merging(card, self._views, merge)
+        self._plain = plain_among(self._views, card.preprocess)
+        self._extra: tuple[View, ...] = ()
+        if keep_views and self._plain is None and not self._views[0].dense_px:
+            self._extra, self._plain = (PLAIN,), len(self._views)
+        self._keep_views = keep_views
         self._workers = workers
 
     def answers(
         self, records: Iterable[ImageRecord], advance: Callable[[int], None] = _ignore
     ) -> Iterator[Answers]:
         """Yield answers in the order of the records, as they become known; tell ``advance`` how many."""
-        for batch, logits in self._scored(records):
-            yield Answers(batch.records, logits, batch.errors)
+        views = (*self._views, *self._extra)
+        size = self.engine.batch_size
+        stream = batches(
+            records,
+            spec=self._card.preprocess,
+            views=views,
+            batch_size=max(1, size // len(views)),
+            workers=self._workers,
+            draw=_draw(self._card) if views[0].draw else None,
+        )
+        for batch, logits in packed(stream, self.engine.stream, size=size):
+            yield self._answer(batch, logits)
             advance(len(batch.records))
 
-    def _scored(self, records: Iterable[ImageRecord]) -> Iterator[tuple[Batch, FloatArray]]:
-        """Yield every batch with its logits (B, C); the engine has later ones under way by then."""
-        waiting: deque[Batch] = deque()
+    def _answer(self, batch: Batch, raw: Logits) -> Answers:
+        """Merge the raw logits (G, V, C) of a batch."""
+        shape = (len(batch.records), len(self._card.class_names))
+        by_view = np.full((len(self._views) + len(self._extra), *shape), np.nan)
+        if len(batch.good):
+            by_view[:, batch.good] = raw.astype(np.float64).swapaxes(0, 1) / self._card.temperature
+        asked = by_view[: len(self._views)]
+        logits = asked[0] if len(asked) == 1 else self._merge(asked)
+        if not self._keep_views:
+            return Answers(batch.records, logits, batch.errors)
+        plain = np.full(shape, np.nan) if self._plain is None else by_view[self._plain]
+        names = tuple(view.name for view in self._views)
+        return Answers(batch.records, logits, batch.errors, ViewAnswers(names, asked, plain))
 
-        def pixels() -> Iterator[Pixels]:
-            for batch in batches(
-                records,
-                spec=self._card.preprocess,
-                views=self._views,
-                batch_size=self._engine.batch_size,
-                workers=self._workers,
-            ):
-                waiting.append(batch)
-                if len(batch.good):
-                    yield batch.pixels.reshape(-1, *batch.pixels.shape[2:])
 
-        for raw in self._engine.stream(pixels()):
-            while not len(waiting[0].good):
-                yield self._with_logits(waiting.popleft(), None)
-            yield self._with_logits(waiting.popleft(), raw)
-        for batch in waiting:
-            yield self._with_logits(batch, None)
+def merging(card: ModelCard, views: Sequence[View], merge: str) -> Callable[[FloatArray], FloatArray]:
+    """Return how a model merges these views.
 
-    def _with_logits(self, batch: Batch, raw: Logits | None) -> tuple[Batch, FloatArray]:
-        logits = np.full((len(batch.records), len(self._card.class_names)), np.nan)
-        if raw is not None:
-            calibrated = raw.astype(np.float64) / self._card.temperature
-            by_view = calibrated.reshape(len(batch.good), len(self._views), -1).swapaxes(0, 1)  # (V, G, C)
-            logits[batch.good] = by_view[0] if len(self._views) == 1 else MERGES["mean"](by_view)
-        return batch, logits
+    Raises:
+        ConfigError: There is no such merge.
+    """
+    if merge != AUTO:
+        if merge not in MERGES:
+            raise ConfigError(f"--tta_merge {merge!r} is not one of {AUTO}, {', '.join(MERGES)}")
+        return MERGES[merge]
+    names = [view.name for view in views]
+    learned = card.weights_of(names)
+    if learned is None:
+        return MERGES["mean"]
+    return partial(log_mean_probability, weights=learned.order(names))
+
+
+def _draw(card: ModelCard) -> Draw:
+    # Augmentation needs torchvision, which nobody else here does.
+    from catsdogs.data.randomviews import RandomViews
+
+    return RandomViews(card.preprocess, card.augmentation)
 
 
 def collect(answers: Iterable[Answers], class_names: Sequence[str]) -> Predictions:
@@ -89,14 +139,17 @@ def collect(answers: Iterable[Answers], class_names: Sequence[str]) -> Predictio
     ids: list[str] = []
     logits: list[FloatArray] = [np.empty((0, len(class_names)))]
     errors: dict[int, str] = {}
+    views: list[ViewAnswers] = []
     for answer in answers:
         errors |= {len(ids) + position: reason for position, reason in answer.errors.items()}
         ids.extend(record.id for record in answer.records)
         logits.append(answer.logits)
+        views += [answer.views] if answer.views is not None else []
     return Predictions(
         ids=tuple(ids),
         class_names=tuple(class_names),
         logits=np.concatenate(logits),
         labels=np.full(len(ids), UNLABELLED, dtype=np.int64),
         errors=errors,
+        views=ViewAnswers.concatenate(views) if views else None,
     )

@@ -99,6 +99,11 @@ class Runner:
         """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), one after the other."""
         return map(self.logits, batches)
 
+    @property
+    def classifier(self) -> ImageClassifier:
+        """The copy that runs."""
+        return self._classifier
+
     def features(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into features float32 (N, D)."""
         return self._run(self._classifier.features, pixels)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.viewweights import ViewWeights
 from catsdogs.models.embedded import embedded_folder, is_embedded
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.networkspec import NetworkSpec
@@ -40,6 +41,8 @@ class ModelCard:
         network: What ``catsdogs_cnn`` is made of; None for the other backbones.
         embedded: Whether it is the model that the package carries, or builds on it: what that one has learned
             from cannot judge this one either.
+        augmentation: How its training pictures were changed, for random views; None where it is not known.
+        view_weights: How much each view counts, for every set of views that weights were learned for.
     """
 
     backbone: str
@@ -51,6 +54,12 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     network: NetworkSpec | None = None
     embedded: bool = False
+    augmentation: Mapping[str, Any] | None = None
+    view_weights: tuple[ViewWeights, ...] = ()
+
+    def weights_of(self, names: Collection[str]) -> ViewWeights | None:
+        """Return the learned weights of the views of these names; None where none were learned."""
+        return next((learned for learned in self.view_weights if set(learned.weights) == set(names)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -66,6 +75,8 @@ class ModelCard:
             "training": dict(self.training),
             "network": None if self.network is None else self.network.to_dict(),
             "embedded": self.embedded,
+            "augmentation": None if self.augmentation is None else dict(self.augmentation),
+            "view_weights": [learned.to_dict() for learned in self.view_weights],
         }
 
     @classmethod
@@ -93,6 +104,8 @@ class ModelCard:
                 training=dict(values.get("training", {})),
                 network=None if values.get("network") is None else NetworkSpec.from_dict(values["network"]),
                 embedded=bool(values.get("embedded", False)),
+                augmentation=None if values.get("augmentation") is None else dict(values["augmentation"]),
+                view_weights=tuple(map(ViewWeights.from_dict, values.get("view_weights", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error

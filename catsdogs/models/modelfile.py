@@ -19,6 +19,7 @@ from torch import nn
 from catsdogs.core.errors import ModelError
 from catsdogs.core.files import replacing, write_json
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.viewweights import ViewWeights
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import build_head
@@ -87,6 +88,15 @@ def save_temperature(folder: Path, temperature: float) -> None:
     values = read_card_values(folder)
     card = replace(ModelCard.from_dict(values), temperature=temperature)
     write_json(folder / CARD, card.to_dict() | {"sha256": values["sha256"]})
+
+
+def save_view_weights(folder: Path, learned: ViewWeights) -> None:
+    """Give the model in ``folder`` these weights of views in place of any it has of the same views."""
+    values = read_card_values(folder)
+    card = ModelCard.from_dict(values)
+    others = [one for one in card.view_weights if set(one.weights) != set(learned.weights)]
+    changed = replace(card, view_weights=(*others, learned))
+    write_json(folder / CARD, changed.to_dict() | {"sha256": values["sha256"]})
 
 
 def load_model(path: str | Path, *, stochastic_depth: float = 0.0) -> tuple[ImageClassifier, ModelCard]:

@@ -12,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.printable import printable
-from catsdogs.core.report import Estimate, EvaluationReport
+from catsdogs.core.report import EvaluationReport
+from catsdogs.core.viewsreport import ViewsReport
 
 _REPORT_EVERY_S = 30.0
 _MOST_CONFUSION_COLUMNS = 6
@@ -106,9 +108,48 @@ def show_report(report: EvaluationReport) -> None:
             for name, counts in zip(report.class_names, report.confusion, strict=True)
         ],
     )
+    if report.views is not None:
+        show_views(report.views)
     if report.mistakes:
         table(
             f"The {len(report.mistakes)} most confident mistakes",
             ("picture", "true", "called", "probability"),
             [(m.id, m.true, m.predicted, f"{m.probability:.4f}") for m in report.mistakes],
         )
+
+
+def show_views(report: ViewsReport) -> None:
+    """Print what merging views has changed against the plain view, what it costs, and each view."""
+    rows = [
+        ("wrong answers mended", f"{report.wrong_to_right:,}"),
+        ("right answers spoilt", f"{report.right_to_wrong:,}"),
+        ("gain in accuracy, paired", signed_text("accuracy", report.gain["accuracy"])),
+        ("gain in log loss, paired", signed_text("log_loss", report.gain["log_loss"])),
+        ("AUROC of mistakes by the spread over views", figure_text("auroc", report.doubt["spread"])),
+        ("AUROC of mistakes by the merged confidence", figure_text("auroc", report.doubt["confidence"])),
+    ]
+    if report.picture_ms is not None:
+        rows.append(("time a picture, a view", f"{report.picture_ms:.1f} ms, {report.view_ms:.1f} ms"))
+    table(
+        f"{len(report.views)} views, merged by {report.merge}, against the plain view",
+        ("figure", "value (95 % interval)"),
+        rows,
+    )
+    table(
+        "Each view alone",
+        ("view", "accuracy", "log loss", "weight"),
+        [
+            (name, f"{own['accuracy']:.2%}", f"{own['log_loss']:.4f}", f"{own['weight']:.3f}")
+            for name, own in report.views.items()
+        ],
+    )
+
+
+def signed_text(name: str, gain: Estimate) -> str:
+    """Return a difference with its interval, in points where it is one of shares; above 0 is better."""
+    if not gain.defined:
+        return "undefined"
+    if name in SHARES:
+        numbers = [f"{100 * number:+.2f}" for number in (gain.value, gain.low, gain.high)]
+        return f"{numbers[0]} points ({numbers[1]} to {numbers[2]})"
+    return f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catsdogs.core.report import Estimate, EvaluationReport
+from catsdogs.core.estimate import Estimate
+from catsdogs.core.report import EvaluationReport
 from catsdogs.evaluation.repeats import Spread
 from catsdogs.reporting.console import SHARES, figure_text, say, table
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.files import replacing
-from catsdogs.core.report import Estimate
 from catsdogs.reporting.console import say, table
 
 _PER_ROW = 3

@@ -10,7 +10,8 @@ from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.views import parse_views
 from catsdogs.inference.engines.engine import Engine
-from catsdogs.inference.predictor import collect
+from catsdogs.inference.predictor import collect, merging
+from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import say
 from catsdogs.workflows.loaded import load
 
@@ -21,6 +22,8 @@ def apply(
     *,
     tta: str,
     engine: str = "auto",
+    merge: str = "auto",
+    keep_views: bool = False,
     precision: str = "auto",
     devices: int = 1,
     workers: int | None = None,
@@ -28,12 +31,13 @@ def apply(
 ) -> Predictions | None:
     """Predict all records, without labels; None in every process but the first.
 
-    One device needs no Lightning.
+    One device needs no Lightning. ``tta``, ``merge`` and ``keep_views`` are those of ``Predictor``.
 
     Raises:
         UserError: The model, the views, the engine, the precision or the devices cannot be had.
     """
-    parse_views(tta)
+    card = load_card(checkpoint)
+    merging(card, parse_views(tta, card.preprocess), merge)
     if devices < 1:
         raise ConfigError(f"--devices must be 1 or more, not {devices}")
     if devices > 1:
@@ -44,14 +48,17 @@ def apply(
             records,
             tta=tta,
             engine=engine,
+            merge=merge,
+            keep_views=keep_views,
             precision=precision,
             devices=devices,
             workers=workers,
             advance=advance,
         )
     model = load(checkpoint, engine=engine, precision=precision, workers=workers, say=say)
-    say_engine(model.engine)
-    return collect(model.predictor(tta).answers(records, advance), model.class_names)
+    predictor = model.predictor(tta, merge=merge, keep_views=keep_views)
+    say_engine(predictor.engine)
+    return collect(predictor.answers(records, advance), model.class_names)
 
 
 def say_engine(engine: Engine) -> None:

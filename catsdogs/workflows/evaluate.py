@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.report import EvaluationReport
+from catsdogs.core.viewweights import ViewWeights
 from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.data.splits import SPLITS, read_split
+from catsdogs.data.views import parse_views
 from catsdogs.evaluation.judge import evaluate as report_on
+from catsdogs.evaluation.views import compare_views
+from catsdogs.inference.predictor import AUTO
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded
 from catsdogs.models.modelcard import find_model, load_card
@@ -29,6 +36,7 @@ def evaluate(
     input_path: str | None = None,
     split: str = "test",
     tta: str = "none",
+    merge: str = "auto",
     out: Path | None = None,
     engine: str = "auto",
     precision: str = "auto",
@@ -42,6 +50,7 @@ def evaluate(
         input_path: Labelled pictures from outside the run; without it the run's own ``split`` is judged.
         split: ``test``, ``val`` or ``train``.
         tta: The views to merge.
+        merge: How, by a name of ``MERGES``; ``auto`` is the mean, weighted where the model has learned to.
         out: Where the files go; by default the run folder, or a folder in it named after the input.
         engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -60,26 +69,34 @@ def evaluate(
     if not records:
         raise DataError("the embedded model has learned from all of these pictures: they cannot judge it")
     labels = labels_of(records, class_names)
-    if input_path is None and split in _learned_from(RunFolder(checkpoint)):
-        say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
+    names = [view.name for view in parse_views(tta, card.preprocess)]
+    learned = card.weights_of(names) if merge == AUTO else None
+    if input_path is None:
+        _say_flattered(RunFolder(checkpoint), split, learned)
     folder = out or _default_folder(checkpoint, input_path)
     require_writable(folder / "evaluation.json")
-    with progress("evaluating", len(records)) as advance:
-        predictions = apply(
-            checkpoint,
-            records,
-            tta=tta,
-            engine=engine,
-            precision=precision,
-            devices=devices,
-            advance=advance,
-        )
+    started = time.perf_counter()
+    how = {"engine": engine, "precision": precision, "devices": devices}
+    predictions = _predict(checkpoint, records, tta, merge, how, keep_views=tta != "none")
+    seconds = time.perf_counter() - started
     if predictions is None:
         return None
-    report = judge(
-        predictions.with_labels(labels), folder, split="input" if input_path else split, tta=tta, seed=seed
-    )
-    write_gallery(folder / "gallery.png", predictions.with_labels(labels), records)
+    if parse_views(tta, card.preprocess)[0].dense_px:
+        predictions = _beside_plain(predictions, checkpoint, records, how)
+    predictions = predictions.with_labels(labels)
+    report = report_on(predictions, split="input" if input_path else split, tta=tta, seed=seed)
+    if predictions.views is not None:
+        told = "mean" if merge == AUTO else merge
+        compared = compare_views(
+            predictions,
+            merge=f"{told} with learned weights" if learned else told,
+            weights=learned.order(names) if learned else None,
+            seconds=seconds,
+            seed=seed,
+        )
+        report = replace(report, views=compared)
+    write_report(report, predictions, folder)
+    write_gallery(folder / "gallery.png", predictions, records)
     show_report(report)
     say(f"written to {folder}: evaluation.json, predictions.csv, gallery.png")
     return report
@@ -107,7 +124,46 @@ def labelled_records(
     return records
 
 
-def _learned_from(run: RunFolder) -> list[str]:
+def _predict(
+    checkpoint: Path,
+    records: Sequence[ImageRecord],
+    tta: str,
+    merge: str,
+    how: Mapping[str, Any],
+    *,
+    keep_views: bool = False,
+) -> Predictions | None:
+    with progress("evaluating", len(records)) as advance:
+        return apply(
+            checkpoint,
+            records,
+            tta=tta,
+            merge=merge,
+            keep_views=keep_views,
+            advance=advance,
+            **how,
+        )
+
+
+def _beside_plain(
+    dense: Predictions, checkpoint: Path, records: Sequence[ImageRecord], how: Mapping[str, Any]
+) -> Predictions:
+    """Fill in what the plain view says, in a pass of its own: it has another size than dense views."""
+    plain = _predict(checkpoint, records, "none", AUTO, how)
+    assert plain is not None
+    assert dense.views is not None
+    return replace(dense, views=replace(dense.views, plain=plain.logits))
+
+
+def _say_flattered(run: RunFolder, split: str, learned: ViewWeights | None) -> None:
+    """Tell where something has learned from the very pictures that judge it."""
+    if split in learned_from(run):
+        say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
+    if learned is not None and learned.learned_on == split:
+        say(f"warning: the weights of these views were learned on the {split} pictures; their gain flatters")
+
+
+def learned_from(run: RunFolder) -> list[str]:
     """Return the splits that a run's weights come from."""
     return ["train", *run.read_plan().get("fitted_on", [])] if run.plan.exists() else ["train"]
 
@@ -115,9 +171,14 @@ def _learned_from(run: RunFolder) -> list[str]:
 def judge(predictions: Predictions, folder: Path, *, split: str, tta: str, seed: int) -> EvaluationReport:
     """Turn predictions into a report and write both."""
     report = report_on(predictions, split=split, tta=tta, seed=seed)
+    write_report(report, predictions, folder)
+    return report
+
+
+def write_report(report: EvaluationReport, predictions: Predictions, folder: Path) -> None:
+    """Write a report, and what it is about, into a folder."""
     write_json(folder / "evaluation.json", report.to_dict())
     write_predictions(folder / "predictions.csv", predictions)
-    return report
 
 
 def _default_folder(checkpoint: Path, input_path: str | None) -> Path:

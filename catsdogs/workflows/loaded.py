@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.layouts import find_pictures
-from catsdogs.inference.engines.choice import open_engine
+from catsdogs.data.views import parse_views
+from catsdogs.inference.engines.choice import AUTO, TORCH, open_engine
 from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
@@ -25,11 +28,19 @@ class LoadedModel:
     Attributes:
         card: Backbone, class names, preprocessing and temperature.
         engine: What computes its logits.
+
+    Args:
+        engine: As above.
+        card: As above.
+        workers: Threads that decode pictures.
+        open_torch: Returns an engine that takes pictures of any size, where ``engine`` does not.
     """
 
-    def __init__(self, engine: Engine, card: ModelCard, *, workers: int) -> None:
+    def __init__(
+        self, engine: Engine, card: ModelCard, *, workers: int, open_torch: Callable[[], Engine]
+    ) -> None:
         self.card, self.engine = card, engine
-        self._workers = workers
+        self._workers, self._open_torch = workers, open_torch
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -41,24 +52,46 @@ class LoadedModel:
         """``fp32`` or ``bf16``: what the network computes in."""
         return self.engine.precision
 
-    def predictor(self, tta: str = "none") -> Predictor:
-        """Return a predictor over these views.
+    def predictor(self, tta: str = "none", *, merge: str = "auto", keep_views: bool = False) -> Predictor:
+        """Return a predictor over these views; the arguments are those of ``Predictor``.
 
         Raises:
-            ConfigError: There are no such views.
+            ConfigError: There are no such views, or no such merge, or the network has no dense views.
         """
-        return Predictor(self.engine, self.card, tta=tta, workers=self._workers)
+        return Predictor(
+            self._engine_for(tta),
+            self.card,
+            tta=tta,
+            merge=merge,
+            keep_views=keep_views,
+            workers=self._workers,
+        )
 
-    def predict(self, paths: Paths | Iterable[Paths], *, tta: str = "none") -> Predictions:
+    def _engine_for(self, tta: str) -> Engine:
+        """Return the engine; views larger than the network's input need torch, which takes any size."""
+        side = parse_views(tta, self.card.preprocess)[0].dense_px
+        if not side:
+            return self.engine
+        from catsdogs.inference.dense import require_dense
+        from catsdogs.models.execution import Runner
+
+        engine = self.engine if isinstance(self.engine, Runner) else self._open_torch()
+        assert isinstance(engine, Runner)
+        require_dense(engine.classifier, self.card, side)
+        return engine
+
+    def predict(
+        self, paths: Paths | Iterable[Paths], *, tta: str = "none", merge: str = "auto"
+    ) -> Predictions:
         """Classify a folder (recursively), a zip, a picture, or a list of pictures.
 
         A file that cannot be read has an entry in ``errors`` and never stops the others.
 
         Raises:
             DataError: A folder or zip that is named alone is missing or cannot be opened.
-            ConfigError: There are no such views.
+            ConfigError: There are no such views, or no such merge.
         """
-        return collect(self.predictor(tta).answers(find_pictures(paths)), self.class_names)
+        return collect(self.predictor(tta, merge=merge).answers(find_pictures(paths)), self.class_names)
 
 
 def load(
@@ -90,7 +123,11 @@ def load(
     """
     folder = find_model(path)
     card = load_card(folder)
-    opened = open_engine(
-        folder, card, engine=engine, precision=precision, device=device, threads=threads, say=say
-    )
-    return LoadedModel(opened, card, workers=decoding_workers(workers))
+    opened = partial(open_engine, folder, card, precision=precision, device=device, threads=threads, say=say)
+
+    def open_torch() -> Engine:
+        if engine != AUTO:
+            raise ConfigError(f"--engine {engine} takes one size of pictures; dense views need torch")
+        return opened(engine=TORCH)
+
+    return LoadedModel(opened(engine=engine), card, workers=decoding_workers(workers), open_torch=open_torch)

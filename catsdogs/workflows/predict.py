@@ -29,6 +29,7 @@ def predict(
     output: Path,
     *,
     tta: str = "none",
+    merge: str = "auto",
     submission: Path | None = None,
     engine: str = "auto",
     precision: str = "auto",
@@ -42,6 +43,7 @@ def predict(
         inputs: A folder (recursive), a zip, one file, or a list of paths.
         output: Where the rows go.
         tta: The views to merge.
+        merge: How, by a name of ``MERGES``; ``auto`` is the mean, weighted where the model has learned to.
         submission: Where Kaggle's ``id,label`` goes, if anywhere.
         engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -61,8 +63,8 @@ def predict(
     _require_places(output, submission)
     if devices == 1:
         model = load(checkpoint, engine=engine, precision=precision, workers=workers, say=say)
-        predictor = model.predictor(tta)
-        say_engine(model.engine)
+        predictor = model.predictor(tta, merge=merge)
+        say_engine(predictor.engine)
     with progress("predicting", len(records)) as advance:
         if devices == 1:
             predictions = _write_as_they_come(predictor.answers(records, advance), class_names, output)
@@ -72,6 +74,7 @@ def predict(
                 records,
                 tta=tta,
                 engine=engine,
+                merge=merge,
                 precision=precision,
                 devices=devices,
                 workers=workers,

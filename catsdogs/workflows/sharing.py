@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.inference.predictor import Answers
 from catsdogs.models.choosing import available_cores
 from catsdogs.training.trainer import quiet
@@ -32,6 +33,8 @@ def predict_shared(
     *,
     tta: str,
     engine: str,
+    merge: str = "auto",
+    keep_views: bool = False,
     precision: str,
     devices: int,
     workers: int | None,
@@ -59,7 +62,8 @@ def predict_shared(
             threads=threads,
         )
         task.class_names = model.class_names
-        for answer in model.predictor(tta).answers(records[trainer.global_rank :: trainer.world_size]):
+        predictor = model.predictor(tta, merge=merge, keep_views=keep_views)
+        for answer in predictor.answers(records[trainer.global_rank :: trainer.world_size]):
             advance(len(answer.records) * trainer.world_size)
             yield answer
 
@@ -85,7 +89,8 @@ class _ShareOfPredictions(pl.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.class_names: tuple[str, ...] = ()
-        self.by_rank: list[tuple[FloatArray, dict[int, str]]] = []
+        self.by_rank: list[tuple[FloatArray, dict[int, str], ViewAnswers | None]] = []
+        self._views: list[ViewAnswers] = []
         self._logits: list[FloatArray] = []
         self._errors: dict[int, str] = {}
         self._seen = 0
@@ -99,12 +104,14 @@ class _ShareOfPredictions(pl.LightningModule):
         """Keep one batch of answers."""
         self._errors |= {self._seen + position: reason for position, reason in answers.errors.items()}
         self._logits.append(answers.logits)
+        self._views += [answers.views] if answers.views is not None else []
         self._seen += len(answers.records)
 
     def on_predict_end(self) -> None:
         """Exchange answers while the processes are still connected."""
         logits = np.concatenate([np.empty((0, len(self.class_names))), *self._logits])
-        mine = (logits, self._errors)
+        views = ViewAnswers.concatenate(self._views) if self._views else None
+        mine = (logits, self._errors, views)
         gathered: list[Any] = [mine] * self.trainer.world_size
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_gather_object(gathered, mine)
@@ -131,7 +138,8 @@ def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predict
     ranks = len(task.by_rank)
     logits = np.full((len(records), len(task.class_names)), np.nan)
     errors: dict[int, str] = {}
-    for rank, (rows, reasons) in enumerate(task.by_rank):
+    views = _weave_views(task.by_rank, len(records))
+    for rank, (rows, reasons, _) in enumerate(task.by_rank):
         logits[rank::ranks] = rows
         errors |= {rank + position * ranks: reason for position, reason in reasons.items()}
     return Predictions(
@@ -140,4 +148,20 @@ def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predict
         logits=logits,
         labels=np.full(len(records), UNLABELLED, dtype=np.int64),
         errors=errors,
+        views=views,
     )
+
+
+def _weave_views(
+    by_rank: Sequence[tuple[FloatArray, dict[int, str], ViewAnswers | None]], count: int
+) -> ViewAnswers | None:
+    """Do the same with what each view said; a rank without records has nothing to tell."""
+    known = {rank: views for rank, (_, _, views) in enumerate(by_rank) if views is not None}
+    if not known:
+        return None
+    some = next(iter(known.values()))
+    logits = np.full((len(some), count, some.logits.shape[2]), np.nan)
+    plain = np.full(logits.shape[1:], np.nan)
+    for rank, views in known.items():
+        logits[:, rank :: len(by_rank)], plain[rank :: len(by_rank)] = views.logits, views.plain
+    return ViewAnswers(some.names, logits, plain)

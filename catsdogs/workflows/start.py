@@ -115,6 +115,7 @@ def assemble(
         training={"strategy": strategy.name, "seed": settings.seed, "catsdogs": __version__},
         network=base.network,
         embedded=base.embedded,
+        augmentation=settings.augmentation.resolved().to_dict() if strategy.trains_backbone else None,
     )
     if not strategy.trains_backbone:
         _say_unused(settings.augmentation, strategy, gradients=spec.kind == "mlp")

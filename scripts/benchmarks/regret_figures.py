@@ -19,7 +19,7 @@ from benchmarks.cells import AUTO, FIXED, HALVES
 from benchmarks.results import Result
 from scipy.special import stdtrit
 
-from catsdogs.core.report import Estimate
+from catsdogs.core.estimate import Estimate
 
 FloatArray = npt.NDArray[np.float64]
 

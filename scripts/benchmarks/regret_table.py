@@ -19,7 +19,7 @@ from benchmarks.regret_figures import (
 )
 from benchmarks.results import Result
 
-from catsdogs.core.report import Estimate
+from catsdogs.core.estimate import Estimate
 
 MOST_MEAN_POINTS, MOST_CELL_POINTS, MOST_TIME = 0.5, 1.0, 1.5
 RULES = (*FIXED, SIZE_ONLY, AUTO)

@@ -85,6 +85,8 @@ class TestThePackage:
             "doctor",
             "diagnose",
             "tune",
+            "tta",
+            "explain",
         ],
     )
     def test_every_command_of_the_table_can_be_loaded(self, command: str) -> None:

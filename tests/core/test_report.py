@@ -6,8 +6,9 @@ import math
 import pytest
 
 from catsdogs.core.errors import DataError
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.files import write_json
-from catsdogs.core.report import Estimate, EvaluationReport, Mistake
+from catsdogs.core.report import EvaluationReport, Mistake
 
 
 @pytest.fixture

@@ -1,88 +1,105 @@
-import numpy as np
 import pytest
-from PIL import Image
-from torchvision.transforms import functional
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.data.preparation import prepare
-from catsdogs.data.views import VIEWS, View, at_least_px, parse_views, render
+from catsdogs.data.views import PLAIN, VIEWS, View, input_size, parse_views, plain_among
 
-SPEC = PreprocessSpec(64, 80, crop_fraction=0.8)
-
-
-# Of sizes whose margins around the crop are even; half of an odd one is rounded to one side.
-@pytest.fixture(params=[(210, 150), (150, 200), (90, 400)])
-def picture(request: pytest.FixtureRequest) -> Image.Image:
-    coarse = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize(request.param, Image.Resampling.BICUBIC)
+SPEC = PreprocessSpec(224, 224)
 
 
-@pytest.mark.parametrize(("name", "count"), [("none", 1), ("flip", 2), ("five", 5), ("ten", 10)])
-def test_a_recipe_has_distinct_views(name: str, count: int, picture: Image.Image) -> None:
-    views = parse_views(name)
-    assert len(set(views)) == len(views) == count
-    pixels = render(picture, SPEC, views)
-    assert pixels.shape == (count, 64, 80, 3)
-    assert pixels.dtype == np.uint8
-    assert len({view.tobytes() for view in pixels}) == count
+@pytest.mark.parametrize(
+    ("tta", "count"),
+    [
+        ("none", 1),
+        ("flip", 2),
+        ("five", 5),
+        ("ten", 10),
+        ("scales:256,320,384", 3),
+        ("resnet", 50),
+        ("random:7", 7),
+        ("dense", 1),
+        ("dense:300xflip", 2),
+        ("scales:256,320xflip", 4),
+        ("flipxscales:256,320xfive", 20),
+        ("random:3xflip", 6),
+    ],
+)
+def test_a_recipe_has_distinct_views_with_distinct_names(tta: str, count: int) -> None:
+    views = parse_views(tta, SPEC)
+    assert len(views) == len(set(views)) == len({view.name for view in views}) == count
 
 
-def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="unknown views 'twelve'; choose one of none, flip, five, ten"):
-        parse_views("twelve")
+def test_products_say_the_same_in_any_order_and_ten_is_five_mirrored() -> None:
+    assert set(parse_views("fivexflip", SPEC)) == set(VIEWS["ten"])
+    one, other = parse_views("scales:256,320xflip", SPEC), parse_views("flipxscales:256,320", SPEC)
+    assert set(one) == set(other)
+    assert one != other  # the last factor changes fastest
 
 
-def test_none_is_the_evaluation_transform(picture: Image.Image) -> None:
-    assert (render(picture, SPEC, VIEWS["none"])[0] == prepare(picture, SPEC)).all()
+def test_resnet_has_the_scales_of_the_paper_and_others_in_proportion() -> None:
+    sides = {view.short_px for view in parse_views("resnet", SPEC)}
+    assert sides == {224, 256, 384, 480, 640}
+    sides = {view.short_px for view in parse_views("resnet", PreprocessSpec(112, 112))}
+    assert sides == {112, 128, 192, 240, 320}
 
 
-def test_recipes_build_on_each_other(picture: Image.Image) -> None:
-    none, flip, five, ten = (render(picture, SPEC, VIEWS[name]) for name in ("none", "flip", "five", "ten"))
-    assert (flip[0] == none[0]).all()
-    assert (five[4] == none[0]).all()
-    assert (ten[:5] == five).all()
-    assert (ten[5:] == five[:, :, ::-1]).all()
+def test_the_plain_view_is_found_also_where_a_scale_names_it() -> None:
+    places = [plain_among(parse_views(tta, SPEC), SPEC) for tta in ("none", "flip", "five", "ten")]
+    assert places == [0, 0, 4, 4]
+    assert plain_among(parse_views("scales:224,256", SPEC), SPEC) == 1  # 224 / 0.875
+    assert plain_among(parse_views("scales:224,320", SPEC), SPEC) is None
+    assert plain_among(parse_views("random:4", SPEC), SPEC) is None
+    squashing = PreprocessSpec(224, 224, crop_mode="squash")
+    assert plain_among(parse_views("scales:224,256", squashing), squashing) is None
 
 
-def test_a_mirrored_view_is_the_view_of_the_mirrored_picture(picture: Image.Image) -> None:
-    """Left and right corners change places."""
-    mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    for view in VIEWS["ten"]:
-        seen = render(picture, SPEC, [view])[0].astype(int)
-        other = render(mirrored, SPEC, [View(1 - view.x, view.y, not view.mirror)])[0]
-        assert np.abs(seen - other).max() <= 1
+def test_dense_views_are_squares_of_their_own_size() -> None:
+    assert input_size(parse_views("dense", SPEC), SPEC) == (448, 448)
+    assert input_size(parse_views("dense:320xflip", SPEC), SPEC) == (320, 320)
+    assert input_size([PLAIN], PreprocessSpec(64, 80)) == (64, 80)
 
 
-@pytest.mark.parametrize(("name", "crops"), [("five", functional.five_crop), ("ten", functional.ten_crop)])
-def test_crops_are_those_of_torchvision(name: str, crops, picture: Image.Image) -> None:
-    width, height = picture.size
-    scale = max(SPEC.resized_width_px / width, SPEC.resized_height_px / height)
-    size = (round(width * scale), round(height * scale))
-    expected = np.stack(
-        [np.asarray(crop) for crop in crops(picture.resize(size, Image.Resampling.BICUBIC), (64, 80))]
-    )
-    # Torchvision mirrors the whole picture first, so its left and right corners change places.
-    order = [0, 1, 2, 3, 4, 6, 5, 8, 7, 9][: len(expected)]
-    assert np.abs(render(picture, SPEC, VIEWS[name]).astype(int) - expected[order]).mean() < 0.3
+@pytest.mark.parametrize(
+    ("view", "name"),
+    [
+        (View(), "centre"),
+        (View(0, 1, mirror=True), "bottom left mirrored"),
+        (View(1, 0, short_px=320), "320 px top right"),
+        (View(draw=3), "random 3"),
+        (View(dense_px=448, mirror=True), "dense 448 px mirrored"),
+    ],
+)
+def test_names_say_where_one_looks(view: View, name: str) -> None:
+    assert view.name == name
 
 
-def test_a_crop_and_its_mirror_cost_one_resize(picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def counting(*args: object, **places: float) -> np.ndarray:
-        seen.append(places)
-        return prepare(*args, **places)
-
-    monkeypatch.setattr("catsdogs.data.views.prepare", counting)
-    render(picture, SPEC, VIEWS["ten"])
-    assert len(seen) == 5
-    seen.clear()
-    render(picture, PreprocessSpec(64, 80, crop_mode="squash"), VIEWS["ten"])
-    assert len(seen) == 1
-
-
-def test_what_the_views_need_of_a_picture() -> None:
-    assert at_least_px(PreprocessSpec(224, 224)) == (256, 256)
-    assert at_least_px(SPEC) == (100, 80)
-    assert at_least_px(PreprocessSpec(64, 80, crop_fraction=0.8, crop_mode="squash")) == (80, 64)
+@pytest.mark.parametrize(
+    ("tta", "told"),
+    [
+        ("twelve", "unknown views 'twelve'; choose one of none, flip, five, ten"),
+        ("", "unknown views ''"),
+        ("scales:256,", "unknown views 'scales:256,'"),
+        ("flip:3", "unknown views 'flip:3'"),
+        ("scales", "scales needs short sides in pixels"),
+        ("scales:200", "200 px is outside 224 "),
+        ("dense:5000", "5000 px is outside 224 "),
+        ("random", "random needs a number of views from 1 to 256"),
+        ("random:0", "random needs a number"),
+        ("random:999", "random needs a number"),
+        ("nonexflip", "none is the plain view; leave it out of a product"),
+        ("tenxflip", "two factors choose the mirror image"),
+        ("resnetxscales:256", "two factors choose the scale"),
+        ("fivexten", "two factors choose the place of the crop"),
+        ("random:2xfive", "random and dense views go with flip only"),
+        ("densexscales:300", "random and dense views go with flip only"),
+        ("randomxdense", "random needs a number"),
+        ("random:2xdense", "random and dense views go with flip only"),
+        ("scales:256,256", "names a view twice"),
+        ("random:200xflip", "has 400 views; 256 are the most"),
+    ],
+)
+def test_mistakes_are_named(tta: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_views(tta, SPEC)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import softmax
-from catsdogs.core.report import Estimate
 from catsdogs.evaluation import weighted
 from catsdogs.evaluation.intervals import (
     basic_interval,
     bootstrap,
     f1_interval,
     mean_of_independent,
+    paired_gain,
     percentile_interval,
     wilson,
 )
@@ -176,3 +177,29 @@ def test_an_interval_always_holds_its_value():
     skewed = np.linspace(0.2, 0.3, 50)
     assert percentile_interval(0.1, skewed).low == 0.1
     assert basic_interval(0.1, skewed) == Estimate(0.1, 0.0, 0.1)
+
+
+class TestPairedGain:
+    def test_holds_the_truth_as_often_as_it_says(self) -> None:
+        chance = np.random.default_rng(0)
+        held = 0
+        for _ in range(500):
+            mended, spoilt, *_ = counts = chance.multinomial(300, [0.03, 0.01, 0.94, 0.02])
+            gain = paired_gain(*map(int, counts))
+            assert gain.value == pytest.approx((mended - spoilt) / 300)
+            held += gain.low <= 0.02 <= gain.high
+        assert 0.93 <= held / 500 <= 0.99
+
+    def test_has_width_where_nothing_changed_and_mirrors_when_sides_are_changed(self) -> None:
+        same = paired_gain(0, 0, 980, 20)
+        assert same.low < 0 == same.value < same.high
+        one, other = paired_gain(7, 2, 980, 11), paired_gain(2, 7, 980, 11)
+        assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+
+    def test_is_narrower_for_answers_that_go_together(self) -> None:
+        together, apart = paired_gain(10, 0, 900, 90), paired_gain(90, 80, 820, 10)
+        assert together.value == apart.value == pytest.approx(0.01)
+        assert together.high - together.low < apart.high - apart.low
+
+    def test_is_undefined_without_pictures(self) -> None:
+        assert not paired_gain(0, 0, 0, 0).defined

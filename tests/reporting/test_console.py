@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from catsdogs.core.report import Estimate, EvaluationReport, Mistake
+from catsdogs.core.estimate import Estimate
+from catsdogs.core.report import EvaluationReport, Mistake
 from catsdogs.reporting import console
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing, show_report, table
 

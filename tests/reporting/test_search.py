@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from catsdogs.core.report import Estimate
+from catsdogs.core.estimate import Estimate
 from catsdogs.reporting.search import Tried, Verdict, draw_search, write_trials
 
 RATES = {"strategy": "finetune_full", "learning_rate": 1e-4}

@@ -63,7 +63,7 @@ class Parity:
 
 def ten_views(records: Iterable[ImageRecord], card: ModelCard, *, workers: int) -> Pixels:
     """Return the ten views of every readable picture, uint8 (N, 10, H, W, 3)."""
-    spec, views = card.preprocess, parse_views("ten")
+    spec, views = card.preprocess, parse_views("ten", card.preprocess)
     found = [
         batch.pixels for batch in batches(records, spec=spec, views=views, batch_size=_BATCH, workers=workers)
     ]
@@ -90,7 +90,7 @@ def measure(run: Run, reference: Engine, pixels: Pixels, card: ModelCard, *, pre
     expected = np.concatenate(list(reference.stream(pieces))).reshape(shape).astype(np.float64)
     differences, agreements = {}, {}
     for name in VIEWS:
-        ours, theirs = (_probabilities(logits, name, card.temperature) for logits in (expected, found))
+        ours, theirs = (_probabilities(logits, name, card) for logits in (expected, found))
         differences[name] = _largest(ours - theirs)
         agreements[name] = float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
     # What the file calls probabilities is compared as well, view by view.
@@ -99,10 +99,11 @@ def measure(run: Run, reference: Engine, pixels: Pixels, card: ModelCard, *, pre
     return Parity(len(pixels), precision, differences, agreements)
 
 
-def _probabilities(logits: FloatArray, views: str, temperature: float) -> FloatArray:
+def _probabilities(logits: FloatArray, views: str, card: ModelCard) -> FloatArray:
     """Return the merged probabilities (N, C) of some of the ten views, logits (N, 10, C)."""
-    ten = parse_views("ten")
-    chosen = logits[:, [ten.index(view) for view in parse_views(views)]] / temperature
+    ten = parse_views("ten", card.preprocess)
+    places = [ten.index(view) for view in parse_views(views, card.preprocess)]
+    chosen = logits[:, places] / card.temperature
     return softmax(MERGES["mean"](chosen.swapaxes(0, 1)))
 
 

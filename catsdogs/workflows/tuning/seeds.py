@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.files import write_json
 from catsdogs.core.predictions import FloatArray, Predictions
-from catsdogs.core.report import Estimate, EvaluationReport
+from catsdogs.core.report import EvaluationReport
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation.repeats import mean_over_pictures
 from catsdogs.reporting.console import say

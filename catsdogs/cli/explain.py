@@ -1,0 +1,46 @@
+"""``catsdogs explain dense``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.parsing import command_parser
+from catsdogs.core.errors import ConfigError
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the command line and draw."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: catsdogs explain dense [options]\n")
+        print("  dense  draw what the model says about every part of a picture, in one pass over all of it\n")
+        print("catsdogs explain dense --help tells the options.")
+        return
+    if arguments[0] != "dense":
+        raise ConfigError(f"catsdogs explain {arguments[0]}: there is dense (see catsdogs explain --help)")
+    parser = command_parser(
+        "explain dense", "Draw what the model says about every part of a picture, in one pass over all of it."
+    )
+    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
+    parser.add_argument(
+        "--checkpoint",
+        type=str,
+        default="embedded",
+        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
+    )
+    parser.add_argument(
+        "--input", type=str, nargs="+", required=True, help="Pictures, or one folder or zip of them."
+    )
+    parser.add_argument("--out", type=str, required=True, help="Folder of the drawings, one a picture.")
+    parser.add_argument(
+        "--size",
+        type=int | None,
+        default=None,
+        help="Short side in pixels that pictures are resized to (default: twice the network's input).",
+    )
+    options = parser.parse_args(arguments[1:])
+    tune_allocator()
+    from catsdogs.workflows.explain import explain_dense
+
+    inputs = options.input[0] if len(options.input) == 1 else options.input
+    explain_dense(Path(options.checkpoint), inputs, Path(options.out), size_px=options.size)

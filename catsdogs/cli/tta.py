@@ -1,0 +1,52 @@
+"""``catsdogs tta fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.parsing import command_parser
+from catsdogs.cli.viewoptions import add_tta
+from catsdogs.core.errors import ConfigError
+
+
+def run(arguments: list[str]) -> None:
+    """Parse the command line and learn weights of views."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: catsdogs tta fit [options]\n\n  fit  learn how much each view should count\n")
+        print("catsdogs tta fit --help tells the options.")
+        return
+    if arguments[0] != "fit":
+        raise ConfigError(f"catsdogs tta {arguments[0]}: there is fit (see catsdogs tta --help)")
+    parser = command_parser(
+        "tta fit", "Learn how much each view should count, by log loss, and keep it with the model."
+    )
+    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
+    parser.add_argument("--checkpoint", type=str, required=True, help="Run folder or model folder.")
+    add_tta(parser, default="ten")
+    parser.add_argument(
+        "--input",
+        type=str | None,
+        default=None,
+        help="Labelled folder, zip or manifest.csv from outside the run.",
+    )
+    parser.add_argument(
+        "--split",
+        type=str,
+        default="auto",
+        help="The run's own pictures: val, test or train; auto: val, unless the model has learned from it.",
+    )
+    parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
+    parser.add_argument("--seed", type=int, default=0, help="Of folds and intervals.")
+    options = parser.parse_args(arguments[1:])
+    tune_allocator()
+    from catsdogs.workflows.tta import fit_views
+
+    fit_views(
+        Path(options.checkpoint),
+        tta=options.tta,
+        input_path=options.input,
+        split=options.split,
+        precision=options.precision,
+        seed=options.seed,
+    )

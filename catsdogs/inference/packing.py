@@ -1,0 +1,61 @@
+"""Packing views into calls of the engine: every call is full, however many views a picture has."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from catsdogs.data.stream import Batch
+from catsdogs.inference.engines.engine import Logits, Pixels
+
+Score = Callable[[Iterator[Pixels]], Iterator[Logits]]
+"""Turns a stream of pixels (N, H, W, 3) into as many logits (N, C), in order: ``Engine.stream``."""
+
+
+def packed(batches: Iterable[Batch], score: Score, *, size: int) -> Iterator[tuple[Batch, Logits]]:
+    """Yield each batch with the logits (G, V, C) of its pictures, in order.
+
+    The engine gets ``size`` crops at a time, across the borders of pictures and batches; only the last call
+    has fewer. No more crops wait than one call takes and one batch brings, beside what the engine asks for
+    ahead of its answers. A batch without readable pictures may have C of 0.
+
+    Args:
+        batches: In the order of the stream.
+        score: Is given up to ``size`` crops a call.
+        size: Crops a call.
+    """
+    waiting: deque[Batch] = deque()
+
+    def calls() -> Iterator[Pixels]:
+        crops: Pixels | None = None
+        for batch in batches:
+            waiting.append(batch)
+            new = batch.pixels.reshape(-1, *batch.pixels.shape[2:])
+            crops = new if crops is None or not len(crops) else np.concatenate([crops, new])
+            while len(crops) >= size:
+                yield crops[:size]
+                crops = crops[size:]
+        if crops is not None and len(crops):
+            yield crops
+
+    known = np.empty((0, 0), dtype=np.float32)
+    for logits in score(calls()):
+        known = np.concatenate([known, logits]) if len(known) else logits
+        while waiting and len(known) >= _crops_of(waiting[0]):
+            batch = waiting.popleft()
+            yield batch, _rows_of(batch, known)
+            known = known[_crops_of(batch) :]
+    for batch in waiting:
+        yield batch, _rows_of(batch, known)
+
+
+def _crops_of(batch: Batch) -> int:
+    good, views = batch.pixels.shape[:2]
+    return int(good * views)
+
+
+def _rows_of(batch: Batch, known: Logits) -> Logits:
+    good, views = batch.pixels.shape[:2]
+    return known[: good * views].reshape(good, views, known.shape[1])
