@@ -42,7 +42,7 @@ JOB, NEED, GO, PICTURE, REASON = (bytes([code]) for code in b"JNGPR")
 _DEFAULT_LIMITS = DecodeLimits()
 
 
-class _Costly(PictureError):
+class _Costly(PictureError):  # noqa: N818 - no error, a way to say so
     """The picture may take long; it is to be decoded apart."""
 
 

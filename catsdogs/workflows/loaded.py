@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from catsdogs.core.predictions import Predictions
-from catsdogs.data.layouts import find_pictures
+from catsdogs.data.inputs import find_pictures
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
 from catsdogs.models.execution import Runner

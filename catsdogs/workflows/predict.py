@@ -8,7 +8,7 @@ from pathlib import Path
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.files import replacing, require_writable
 from catsdogs.core.predictions import UNLABELLED, Predictions
-from catsdogs.data.layouts import find_pictures
+from catsdogs.data.inputs import find_pictures
 from catsdogs.inference.predictor import Answers, collect
 from catsdogs.inference.writers import (
     PredictionsCsv,

@@ -78,7 +78,7 @@ class TestApart:
         (helper,) = isolation._POOL.idle
         helper._process.kill()
         helper._process.wait()
-        with pytest.raises(PictureError, match="^its decoder crashed$"):
+        with pytest.raises(PictureError, match=r"^its decoder crashed$"):
             decode_within(data)
         assert decode_within(data).size == (40, 40)
 
