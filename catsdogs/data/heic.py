@@ -33,5 +33,5 @@ def open_heic(data: bytes) -> ImageFile.ImageFile:
         from pillow_heif.as_plugin import HeifImageFile
     except ImportError:
         raise PictureError("HEIC needs the extra: pip install 'catsdogs[heic]'") from None
-    picture: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))
+    picture: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]
     return picture

@@ -189,7 +189,8 @@ class _Cursor:
         self._order = sorted((member.start, member.size) for member in members if member.problem is None)
         self._places = {start: place for place, (start, _) in enumerate(self._order)}
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._next, self._stream = 0, None
+        self._next = 0
+        self._stream: IO[bytes] | None = None
         self._lock = threading.Lock()
 
     def read_at(self, start: int, size: int) -> bytes:
