@@ -87,11 +87,7 @@ class Journal:
         """Close it."""
         if self._stream is not None:
             self._stream.close()
-
-    def remove(self) -> None:
-        """Close it and delete the file."""
-        self.close()
-        self.path.unlink(missing_ok=True)
+        self._stream = None
 
     def _write(self, values: Mapping[str, Any]) -> None:
         assert self._stream is not None, "begin comes first"

@@ -6,6 +6,7 @@ What is answered goes into a journal first. An interrupted run leaves it, and th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -105,7 +106,7 @@ def predict(
             answers = woven(journals, pictures, len(class_names))
         written = _write(answers, outputs, class_names, clip=_clip(checkpoint, outputs))
     for journal in journals:
-        journal.remove()
+        journal.path.unlink(missing_ok=True)
     _summarise(written, outputs)
 
 
@@ -134,9 +135,10 @@ def _answers(
     model = load(checkpoint, precision=options.precision, workers=options.workers)
     journal.begin(resume=resume)
     predictor = model.predictor(options.tta)
-    for answers in share_of(journal, iter(pictures), len(model.class_names), predictor.answers):
-        yield answers
-        advance(len(answers.records))
+    with contextlib.closing(journal):
+        for answers in share_of(journal, iter(pictures), len(model.class_names), predictor.answers):
+            yield answers
+            advance(len(answers.records))
 
 
 def _write(
