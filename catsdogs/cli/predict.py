@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.parsing import command_parser
+from catsdogs.cli.parsing import OneLineParser, command_parser
 from catsdogs.cli.viewoptions import add_view_options
+from catsdogs.workflows.processes import process_rank
+
+if TYPE_CHECKING:
+    from catsdogs.data.pathlist import PathList
+
+_LIST = "CATSDOGS_PATH_LIST"
 
 
 def run(arguments: list[str]) -> None:
     """Parse the command line and predict."""
-    parser = command_parser("predict", "Classify every file of a folder, a zip, one file, or a list.")
+    parser = command_parser(
+        "predict", "Classify every file of a folder, an archive, a pattern, one file, or a list."
+    )
     parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
     parser.add_argument(
         "--checkpoint",
@@ -20,17 +30,9 @@ def run(arguments: list[str]) -> None:
         default="embedded",
         help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
     )
-    parser.add_argument(
-        "--input",
-        type=str,
-        required=True,
-        help="Folder (recursive), zip or file; '-' reads a list of paths from stdin.",
-    )
-    parser.add_argument("--output", type=str, default="predictions.csv", help="Where the rows go.")
+    _add_input(parser)
+    _add_output(parser)
     add_view_options(parser)
-    parser.add_argument(
-        "--submission", type=str | None, default=None, help="Also write Kaggle's id,label to this file."
-    )
     parser.add_argument("--devices", type=int, default=1, help="Processes or GPUs that share the pictures.")
     parser.add_argument(
         "--engine",
@@ -44,23 +46,117 @@ def run(arguments: list[str]) -> None:
     )
     options = parser.parse_args(arguments)
     tune_allocator()
-    from catsdogs.workflows.predict import predict
+    from catsdogs.data.patterns import NamePatterns
+    from catsdogs.workflows.outputs import OutputOptions
+    from catsdogs.workflows.predict import ApplyOptions, predict
 
     predict(
         Path(options.checkpoint),
-        _listed() if options.input == "-" else options.input,
-        Path(options.output),
-        tta=options.tta,
-        merge=options.tta_merge,
-        submission=Path(options.submission) if options.submission else None,
-        engine=options.engine,
-        precision=options.precision,
-        workers=options.workers,
-        devices=options.devices,
+        _listed(options.devices) if options.input == "-" else options.input,
+        OutputOptions(
+            output=Path(options.output),
+            format=options.format,
+            top_k=options.top_k,
+            abstain_below=options.abstain_below,
+            submission=_path(options.submission),
+            sort_into=_path(options.sort_into),
+            sort_by=options.sort_by,
+            contact_sheet=_path(options.contact_sheet),
+        ),
+        ApplyOptions(
+            tta=options.tta,
+            merge=options.tta_merge,
+            engine=options.engine,
+            precision=options.precision,
+            workers=options.workers,
+            devices=options.devices,
+        ),
+        patterns=NamePatterns(tuple(options.include), tuple(options.exclude)),
+        resume=options.resume,
     )
 
 
-def _listed() -> list[str]:
-    """Read one path a line; bytes that are not UTF-8 survive."""
-    data = sys.stdin.buffer.read()
-    return [line.decode("utf-8", "surrogateescape") for line in data.splitlines() if line]
+def _add_input(parser: OneLineParser) -> None:
+    parser.add_argument(
+        "--input",
+        type=str,
+        required=True,
+        help="Folder (recursive), zip, tar (.gz, .bz2), file, or quoted pattern such as 'a/**/*.jpg'; '-' "
+        "reads a list of paths from stdin, one a line or divided by zero bytes.",
+    )
+    for name, what in (
+        ("include", "Only files that match one of these"),
+        ("exclude", "No file that matches one"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=str,
+            nargs="+",
+            default=[],
+            help=f"{what}: patterns of names or folders, such as '*.jpg' thumbs. Case does not matter.",
+        )
+
+
+def _add_output(parser: OneLineParser) -> None:
+    parser.add_argument("--output", type=str, default="predictions.csv", help="Where the rows go.")
+    parser.add_argument(
+        "--format",
+        type=str | None,
+        default=None,
+        help="csv, jsonl or parquet; by default what the name of --output ends in.",
+    )
+    parser.add_argument(
+        "--resume",
+        type=bool,
+        default=False,
+        nargs="?",
+        const=True,
+        help="Go on from what an interrupted run with the same options has left, if anything.",
+    )
+    parser.add_argument(
+        "--top-k", "--top_k", type=int | None, default=None, help="Name the K best classes, not every class."
+    )
+    parser.add_argument(
+        "--abstain-below",
+        "--abstain_below",
+        type=float | None,
+        default=None,
+        help="No label, and the status abstain, where the best probability is smaller.",
+    )
+    parser.add_argument(
+        "--submission",
+        type=str | None,
+        default=None,
+        help="Also write Kaggle's id,label to this file, clipped for log loss, and NAME.raw.csv as they are.",
+    )
+    parser.add_argument(
+        "--sort-into",
+        "--sort_into",
+        type=str | None,
+        default=None,
+        help="Also link every picture into a folder of its class below this one; nothing is overwritten.",
+    )
+    parser.add_argument("--sort-by", "--sort_by", type=str, default="link", help="link or copy.")
+    parser.add_argument(
+        "--contact-sheet",
+        "--contact_sheet",
+        type=str | None,
+        default=None,
+        help="Also draw the 100 least sure pictures into this .png or .html.",
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _listed(devices: int) -> PathList:
+    """Read paths from stdin; other processes of this prediction find them in the file of the first."""
+    from catsdogs.data.pathlist import PathList
+
+    if _LIST in os.environ and process_rank():
+        return PathList(Path(os.environ[_LIST]))
+    paths = PathList.spooled(sys.stdin.buffer)
+    if devices > 1:
+        os.environ[_LIST] = str(paths.file)
+    return paths

@@ -40,7 +40,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _install(temporary, target)
+        install(temporary, target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -88,8 +88,13 @@ def write_json(path: str | Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _install(temporary: Path, target: Path) -> None:
-    """Flush the temporary file and rename it, with the permissions of any new file."""
+def install(temporary: Path, path: Path) -> None:
+    """Flush a finished file to disk and rename it over ``path``, with the permissions of any new file.
+
+    Raises:
+        OutputError: The disk is full, or the folder cannot be written.
+    """
+    target = Path(os.path.realpath(path))
     try:
         _flush(temporary)
         temporary.chmod(0o666 & ~_umask())

@@ -129,7 +129,7 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` of plain arrays, whole or not at all."""
         positions = sorted(self.errors)
-        views: dict[str, npt.NDArray[np.generic]] = {}
+        views: dict[str, Any] = {}
         if self.views is not None:
             views = {
                 "view_names": _text(self.views.names),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import DataError, OutputError, PictureError
@@ -18,6 +19,7 @@ from catsdogs.data.zipmembers import Member, PositionedFile, contents
 
 # An inner zip that is compressed itself is unpacked to the cache; a larger one is refused.
 MAX_UNPACKED_BYTES = 32 * 2**30
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def open_zip(root: str) -> ZipStore:
@@ -26,7 +28,7 @@ def open_zip(root: str) -> ZipStore:
     Raises:
         DataError: The file is missing, or is not a readable zip.
     """
-    return _open_version(root, *_version(root))
+    return _open_version(root, *version_of(root))
 
 
 @functools.lru_cache(maxsize=64)
@@ -34,13 +36,25 @@ def _open_version(root: str, *_version: str | int) -> ZipStore:
     return ZipStore(root)
 
 
-def _version(root: str) -> tuple[str | int, ...]:
+def version_of(root: str) -> tuple[str | int, ...]:
+    """Return what tells one state of a file from another: its path, size and time.
+
+    Raises:
+        DataError: There is no such file.
+    """
     path = Path(root).absolute()
     try:
         found = path.stat()
     except OSError as error:
         raise DataError(f"{root} cannot be opened: {failure_reason(error)}") from error
     return str(path), found.st_size, found.st_mtime_ns
+
+
+def opens_as_zip(root: str) -> bool:
+    """Whether a file begins as a zip does, or says that it is one by its name."""
+    with contextlib.suppress(OSError), Path(root).open("rb") as stream:
+        return stream.read(4) in _MAGIC or root.lower().endswith(".zip")
+    return True
 
 
 class ZipStore:
@@ -64,7 +78,7 @@ class ZipStore:
         members = contents(PositionedFile.open(root), root)
         if _is_archive_of_archives(members):
             members = [inner for member in members for inner in _inside(root, member)]
-        self._members = {member.name: member for member in sorted(_renamed_apart(members))}
+        self._members = {member.name: member for member in sorted(renamed_apart(members))}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the path alone: another process opens the file itself."""
@@ -76,6 +90,10 @@ class ZipStore:
             Entry(member.name, member.size, f"{member.size}-{member.crc:08x}")
             for member in self._members.values()
         ]
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every file, sorted."""
+        return iter(self._members)
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """Return the unpacked bytes of one file; a zip bomb is stopped at the size that it declares.
@@ -91,7 +109,19 @@ class ZipStore:
         return b"".join(member.pieces())
 
 
-def _renamed_apart(members: Sequence[Member]) -> Iterator[Member]:
+class _Named(Protocol):
+    """A named tuple with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+    def _replace(self, *, name: str) -> Any: ...
+
+
+M = TypeVar("M", bound=_Named)
+
+
+def renamed_apart(members: Sequence[M]) -> Iterator[M]:
     """Give every member a name of its own; the first of a name keeps it."""
     taken = {member.name for member in members}
     occurrences: Counter[str] = Counter()
@@ -134,7 +164,7 @@ def _unpacked_to_cache(root: str, member: Member) -> PositionedFile:
     """Return a member as a file of its own, made once a version of the archive; deflate cannot seek."""
     if member.size > MAX_UNPACKED_BYTES:
         raise too_large(MAX_UNPACKED_BYTES)
-    version = repr((*_version(root), member.name, member.size, member.crc))
+    version = repr((*version_of(root), member.name, member.size, member.crc))
     key = hashlib.sha256(version.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     path = cache_folder() / "archives" / f"{key}.zip"
     if not path.is_file() or path.stat().st_size != member.size:

@@ -16,7 +16,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, _imaging
 from PIL.JpegImagePlugin import JpegImageFile
 
 from catsdogs.core.errors import PictureError
+from catsdogs.data.heic import is_heic, open_heic
 
 # Beside JPEG, in the order they are tried; TGA has no magic number and accepts the most, so it comes last.
 # Left out: EPS, WMF and PDF start programs or are one; ICO, CUR and BLP decode an inner picture before its
@@ -37,7 +38,7 @@ MEMORY_BUDGET_BYTES = 512 * 2**20  # what the decoders of this process may hold 
 # that; from the peak memory of pictures of 24 million pixels, turned and with alpha where they can be.
 _MODE_BYTES = {"RGB": 8, "L": 9, "LA": 16, "PA": 16, "I": 16, "F": 16}
 _OTHER_MODE_BYTES = 12
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 10, "JPEG2000": 16}
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 10, "HEIF": 10, "JPEG2000": 16}
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_START_OF_SCAN = b"\xff\xda"
@@ -69,6 +70,8 @@ class DecodeLimits:
         max_slow_pixels: Width x height where Pillow decodes in Python, which takes 2 seconds a million.
         max_scans: Passes over a progressive JPEG, of which each touches every pixel; encoders use up to 20.
         max_side_ratio: Long side / short side.
+        max_seconds: Time for one file that is decoded apart (``data.isolation``); the others are known to be
+            quick.
     """
 
     max_bytes: int = 128 * 2**20
@@ -77,13 +80,39 @@ class DecodeLimits:
     max_slow_pixels: int = 1_000_000
     max_scans: int = 200
     max_side_ratio: float = 1000.0
+    max_seconds: float = 3.5
 
 
 _DEFAULT_LIMITS = DecodeLimits()
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known about a picture before its pixels are decoded.
+
+    Attributes:
+        format: Pillow's name of it.
+        size: (width, height) of the file, before anything is scaled.
+        scans: Passes over a JPEG; 1 for other formats.
+        in_python: Whether Pillow decodes it in Python.
+    """
+
+    format: str
+    size: tuple[int, int]
+    scans: int
+    in_python: bool
+
+
+def _go_on(_: Header) -> None:
+    """Have nothing against decoding the pixels."""
+
+
 def decode(
-    data: bytes, *, at_least_px: tuple[int, int] | None = None, limits: DecodeLimits = _DEFAULT_LIMITS
+    data: bytes,
+    *,
+    at_least_px: tuple[int, int] | None = None,
+    limits: DecodeLimits = _DEFAULT_LIMITS,
+    before_pixels: Callable[[Header], None] = _go_on,
 ) -> Image.Image:
     """Decode a picture, turn it upright and convert it to RGB; transparency becomes white.
 
@@ -94,13 +123,14 @@ def decode(
             pixels to average, and the last block, if only partly filled, shifts that edge of the view by less
             than half a pixel. A JPEG is scaled while it is decoded. None asks for every pixel.
         limits: What to refuse.
+        before_pixels: Called when the header is known; a ``PictureError`` that it raises ends the work.
 
     Raises:
         PictureError: With a short reason, figures in brackets; nothing else is raised.
     """
     _silence()
     try:
-        return _decode(data, at_least_px, limits)
+        return _decode(data, at_least_px, limits, before_pixels)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -114,7 +144,12 @@ def decode(
         raise PictureError("truncated" if truncated else "damaged") from error
 
 
-def _decode(data: bytes, at_least_px: tuple[int, int] | None, limits: DecodeLimits) -> Image.Image:
+def _decode(
+    data: bytes,
+    at_least_px: tuple[int, int] | None,
+    limits: DecodeLimits,
+    before_pixels: Callable[[Header], None],
+) -> Image.Image:
     if not data:
         raise PictureError("empty file")
     if len(data) > limits.max_bytes:
@@ -122,12 +157,15 @@ def _decode(data: bytes, at_least_px: tuple[int, int] | None, limits: DecodeLimi
     picture = _open(data)
     full_size = picture.size
     scans = _count_scans(picture, data)
-    _check_header(picture, scans, limits)
+    in_python = any(tile.codec_name in Image.DECODERS for tile in picture.tile)
+    header = Header(picture.format or "", full_size, scans, in_python)
+    _check_header(header, limits)
+    before_pixels(header)
     if isinstance(picture, JpegImageFile) and at_least_px:
         picture.draft(None, _sides_to_keep(at_least_px, _orientation(picture)))
     if picture.width * picture.height > limits.max_pixels:
         raise _too_many_pixels(full_size)
-    with _BUDGET.share(_bytes_needed(picture, full_size, scans), full_size):
+    with BUDGET.share(_bytes_needed(picture, full_size, scans), full_size):
         picture.load()
         orientation = _orientation(picture)
         return _upright(_shrunk(_to_rgb(picture), at_least_px, orientation), orientation)
@@ -139,20 +177,21 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         # Image.open refuses sizes that a JPEG may have before it is scaled down, and makes a file of several
         # frames (MPO) one that cannot be scaled.
         return JpegImageFile(io.BytesIO(data))
+    if is_heic(data):
+        return open_heic(data)
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _check_header(picture: ImageFile.ImageFile, scans: int, limits: DecodeLimits) -> None:
-    pixels = picture.width * picture.height
-    if max(picture.size) > limits.max_side_ratio * min(picture.size):
-        raise PictureError(f"side ratio too large ({picture.width}x{picture.height})")
-    if pixels > limits.max_jpeg_pixels:
-        raise _too_many_pixels(picture.size)
-    if scans > limits.max_scans:
-        raise PictureError(f"too many scans ({scans})")
-    in_python = any(tile.codec_name in Image.DECODERS for tile in picture.tile)
-    if in_python and pixels > limits.max_slow_pixels:
-        raise _too_many_pixels(picture.size)
+def _check_header(header: Header, limits: DecodeLimits) -> None:
+    width, height = header.size
+    if max(width, height) > limits.max_side_ratio * min(width, height):
+        raise PictureError(f"side ratio too large ({width}x{height})")
+    if width * height > limits.max_jpeg_pixels:
+        raise _too_many_pixels(header.size)
+    if header.scans > limits.max_scans:
+        raise PictureError(f"too many scans ({header.scans})")
+    if header.in_python and width * height > limits.max_slow_pixels:
+        raise _too_many_pixels(header.size)
 
 
 def _too_many_pixels(size: tuple[int, int]) -> PictureError:
@@ -301,7 +340,7 @@ def _silence_libraries() -> None:
             set_handler(None)
 
 
-class _MemoryBudget:
+class MemoryBudget:
     """Bytes that threads share: who needs more than is free waits until others are done."""
 
     def __init__(self, total_bytes: int) -> None:
@@ -315,6 +354,11 @@ class _MemoryBudget:
 
     @contextlib.contextmanager
     def share(self, needed_bytes: int, size: tuple[int, int]) -> Iterator[None]:
+        """Hold so many bytes for a picture of this size.
+
+        Raises:
+            PictureError: It needs more than there is.
+        """
         if needed_bytes > self._total_bytes:
             raise _too_many_pixels(size)
         with self._changed:
@@ -328,6 +372,6 @@ class _MemoryBudget:
                 self._changed.notify_all()
 
 
-_BUDGET = _MemoryBudget(MEMORY_BUDGET_BYTES)
+BUDGET = MemoryBudget(MEMORY_BUDGET_BYTES)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_BUDGET.reset)
+    os.register_at_fork(after_in_child=BUDGET.reset)

@@ -13,7 +13,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +141,10 @@ class DrawnStore:
             for kind in asked.kinds
             for index in range(asked.per_class)
         )
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every drawing, sorted."""
+        return (entry.name for entry in self.entries())
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """Return a drawing as JPEG, the same bytes every time.

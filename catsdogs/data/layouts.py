@@ -10,9 +10,7 @@ All but the last may lie in a folder, in a zip, or in the zips of a zip.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
 import stat
 from collections import Counter, defaultdict
@@ -24,8 +22,8 @@ from catsdogs.core.errors import DataError
 from catsdogs.core.predictions import UNLABELLED
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.labelling import Kind, class_key, read_labels
-from catsdogs.data.manifest import locate, mode_of, read_manifest
-from catsdogs.data.stores import is_drawn, open_store, root_of
+from catsdogs.data.manifest import mode_of, read_manifest
+from catsdogs.data.stores import open_store
 
 # What a labelled layout takes for a picture; prediction tries every file.
 _SUFFIXES = (
@@ -34,7 +32,6 @@ _SUFFIXES = (
 )
 PICTURE_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 _LEAST_PICTURES = 2
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 @dataclass(frozen=True)
@@ -98,30 +95,6 @@ def find_labelled(
 def names_of_classes(records: Iterable[ImageRecord]) -> tuple[str, ...]:
     """Return the classes of labelled records, sorted without regard to case."""
     return tuple(sorted({record.label or "" for record in records}, key=lambda name: (name.casefold(), name)))
-
-
-def find_pictures(
-    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-) -> tuple[ImageRecord, ...]:
-    """Return unlabelled records for prediction, one for every file, whatever its name.
-
-    Args:
-        inputs: A folder, a zip or one file; or a list of paths to files, which may go into a zip. A listed
-            path need not exist: its record fails when it is read. Records keep the order of the list;
-            those of a folder or a zip are sorted by name.
-
-    Raises:
-        DataError: The folder, zip or file is missing or cannot be opened, or holds no file.
-    """
-    if not isinstance(inputs, str | os.PathLike):
-        return tuple(_listed(os.fspath(path)) for path in inputs)
-    root = inputs if isinstance(inputs, str) else root_of(Path(inputs))
-    if not is_drawn(root) and _is_one_file(root):
-        return (_listed(root),)
-    records = tuple(ImageRecord(entry.name, root, entry.name) for entry in open_store(root).entries())
-    if not records:
-        raise DataError(f"{root} holds no files")
-    return records
 
 
 def labels_of(records: Iterable[ImageRecord], class_names: Collection[str]) -> list[int]:
@@ -254,30 +227,3 @@ def _limited(records: Sequence[ImageRecord], limit: int, seed: int) -> list[Imag
 
 def _lot(seed: int) -> Callable[[ImageRecord], bytes]:
     return lambda record: hashlib.sha256(f"{seed} {record.id}".encode("utf-8", "surrogatepass")).digest()
-
-
-def _is_one_file(root: str) -> bool:
-    """Whether a path is a single file; a zip is not."""
-    archive, _ = locate(root)
-    if stat.S_ISREG(mode_of(archive)):
-        return True
-    if not stat.S_ISREG(mode_of(root)) or root.lower().endswith(".zip"):
-        return False
-    with contextlib.suppress(OSError), Path(root).open("rb") as stream:
-        return stream.read(4) not in _ZIP_MAGIC
-    return True
-
-
-def _listed(path: str) -> ImageRecord:
-    """Return the record of a path; where its folder or zip cannot be opened, below the nearest that can."""
-    root, name = locate(path)
-    while not _opens(root) and Path(root) != Path(root).parent:
-        root, name = root_of(Path(root).parent), f"{Path(root).name}/{name}"
-    return ImageRecord(path, root, name)
-
-
-def _opens(root: str) -> bool:
-    with contextlib.suppress(DataError):
-        open_store(root)
-        return True
-    return False

@@ -41,7 +41,7 @@ def read_manifest(path: str) -> list[ImageRecord]:
 
 
 def locate(path: str, base: str = "") -> tuple[str, str]:
-    """Return the (root, name) that open a picture; a path may go into a zip: ``photos.zip/cat/1.jpg``.
+    """Return the (root, name) that open a picture; a path may go into an archive: ``photos.zip/cat/1.jpg``.
 
     Args:
         path: As the user wrote it; nothing needs to exist.
@@ -49,7 +49,7 @@ def locate(path: str, base: str = "") -> tuple[str, str]:
     """
     whole = Path(base, path)
     text = os.fspath(whole)
-    for suffix in re.finditer(r"\.zip(?=[/\\])", text, re.IGNORECASE):
+    for suffix in re.finditer(r"\.(zip|tar|tar\.gz|tgz|tar\.bz2|tbz2)(?=[/\\])", text, re.IGNORECASE):
         archive, inside = text[: suffix.end()], text[suffix.end() + 1 :]
         if stat.S_ISREG(mode_of(archive)):
             return archive, posixpath.normpath(inside.replace(os.sep, "/"))

@@ -1,4 +1,4 @@
-"""Where bytes come from: a folder, a zip or a renderer of drawn pictures, behind one interface."""
+"""Where bytes come from: a folder, an archive or a renderer of drawn pictures, behind one interface."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -49,6 +49,14 @@ class Store(Protocol):
         """
         ...
 
+    def names(self) -> Iterator[str]:
+        """Yield the names of ``entries`` without keeping them, where that is possible.
+
+        Raises:
+            DataError: The store cannot be listed.
+        """
+        ...
+
     def read(self, name: str, limit_bytes: int) -> bytes:
         """Return the bytes of one file.
 
@@ -70,10 +78,10 @@ def root_of(folder: Path) -> str:
 
 
 def open_store(root: str) -> Store:
-    """Return the store of a folder, of a zip or of drawn pictures; a zip is opened once a process.
+    """Return the store of a folder, a zip, a tar or drawn pictures; an archive is opened once a process.
 
     Raises:
-        DataError: The root is missing, or is neither a folder nor a readable zip.
+        DataError: The root is missing, or is neither a folder nor a readable archive.
     """
     if is_drawn(root):
         from catsdogs.data.generated import DrawnStore
@@ -89,9 +97,13 @@ def open_store(root: str) -> Store:
         return FolderStore(root)
     if not stat.S_ISREG(mode):
         raise DataError(f"{root} is not a folder or a zip")
-    from catsdogs.data.archives import open_zip
+    from catsdogs.data.archives import open_zip, opens_as_zip
 
-    return open_zip(root)
+    if opens_as_zip(root):
+        return open_zip(root)
+    from catsdogs.data.tars import is_tar, open_tar
+
+    return open_tar(root) if is_tar(root) else open_zip(root)
 
 
 def failure_reason(error: Exception) -> str:
@@ -127,12 +139,29 @@ class FolderStore:
         Raises:
             DataError: The root itself cannot be listed.
         """
-        unreadable: dict[str, str] = {}
-        found = sorted(_walk(self.root, unreadable))
-        if "" in unreadable:
-            raise DataError(f"{self.root} cannot be listed: {unreadable['']}")
-        self.unreadable_folders = tuple(sorted(unreadable))
+        found = []
+        for name in self.names():
+            with contextlib.suppress(OSError):  # gone since it was listed
+                state = Path(self.root, name).stat()
+                found.append(Entry(name, state.st_size, f"{state.st_size}-{state.st_mtime_ns}"))
         return found
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of ``entries``; only folders, and the files of one folder, are kept in memory.
+
+        Raises:
+            DataError: The root itself cannot be listed.
+        """
+        folders = self._folders()
+        pending = [self._children("", folders)]
+        while pending:
+            for child in pending[-1]:
+                if child.endswith("/"):
+                    pending.append(self._children(child, folders))
+                    break
+                yield child
+            else:
+                pending.pop()
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """Return the bytes of one file; never waits for a pipe or a device.
@@ -149,6 +178,27 @@ class FolderStore:
         except (OSError, ValueError) as error:
             raise PictureError(failure_reason(error)) from error
 
+    def _folders(self) -> set[str]:
+        """Return the prefix of every folder that is to be visited; note those that cannot be listed."""
+        unreadable: dict[str, str] = {}
+        found = _visit(self.root, unreadable)
+        if "" in unreadable:
+            raise DataError(f"{self.root} cannot be listed: {unreadable['']}")
+        self.unreadable_folders = tuple(sorted(unreadable))
+        return found
+
+    def _children(self, prefix: str, folders: set[str]) -> Iterator[str]:
+        """Return the files and, with a slash at their end, the folders in a folder, in the order of names."""
+        found = []
+        with contextlib.suppress(OSError), os.scandir(os.fspath(Path(self.root, prefix))) as listing:
+            for child in listing:
+                name = prefix + child.name
+                if f"{name}/" in folders:
+                    found.append(f"{name}/")
+                elif _is(child.is_file):
+                    found.append(name)
+        return iter(sorted(found))
+
 
 def _read_regular(handle: int, limit_bytes: int) -> bytes:
     found = os.fstat(handle)
@@ -160,38 +210,39 @@ def _read_regular(handle: int, limit_bytes: int) -> bytes:
         return stream.read(found.st_size)
 
 
-def _walk(root: str, unreadable: dict[str, str]) -> Iterator[Entry]:
-    """Yield every regular file below the root, in no useful order; note folders that cannot be listed."""
+def _visit(root: str, unreadable: dict[str, str]) -> set[str]:
+    """Return every folder below the root, once, as a prefix of names; note those that cannot be listed."""
+    found: set[str] = set()
     visited = _folders_above(root)
     pending = deque([(root, "")])
     while pending:
         path, prefix = pending.popleft()
         try:
-            children = _children_once(path, visited)
+            identity = _identity(Path(path))
+            if identity in visited:
+                continue
+            visited.add(identity)
+            with os.scandir(path) as listing:
+                inside = sorted(
+                    (child for child in listing if _is(child.is_dir)), key=lambda child: child.name
+                )
         except OSError as error:
             unreadable[prefix.rstrip("/")] = failure_reason(error)
             continue
-        for child in children:
-            try:
-                found = child.stat()
-            except OSError:
-                continue  # a broken link, or gone since it was listed
-            if stat.S_ISREG(found.st_mode):
-                yield Entry(prefix + child.name, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
-            elif stat.S_ISDIR(found.st_mode):
-                # Links wait until real folders are done: a folder with two names is known by its own.
-                add = pending.append if child.is_symlink() else pending.appendleft
-                add((child.path, f"{prefix}{child.name}/"))
+        found.add(prefix)
+        for child in inside:
+            # Links wait until real folders are done: a folder with two names is known by its own.
+            add = pending.append if child.is_symlink() else pending.appendleft
+            add((child.path, f"{prefix}{child.name}/"))
+    return found
 
 
-def _children_once(path: str, visited: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """Return what a folder holds, or nothing where it was visited before under any name."""
-    identity = _identity(Path(path))
-    if identity in visited:
-        return []
-    visited.add(identity)
-    with os.scandir(path) as listing:
-        return sorted(listing, key=lambda child: child.name)
+def _is(question: Callable[[], bool]) -> bool:
+    """Answer no where a link leads in a circle."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _folders_above(root: str) -> set[tuple[int, int]]:

@@ -22,7 +22,8 @@ from PIL import Image
 from catsdogs.core.errors import PictureError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
-from catsdogs.data.decode import DecodeLimits, decode
+from catsdogs.data.decode import DecodeLimits
+from catsdogs.data.isolation import decode_within
 from catsdogs.data.preparation import Pixels
 from catsdogs.data.rendering import Draw, at_least_px, render
 from catsdogs.data.stores import open_store
@@ -75,13 +76,13 @@ def read_picture(
     at_least_px: tuple[int, int] | None = None,
     limits: DecodeLimits = _DEFAULT_LIMITS,
 ) -> Image.Image:
-    """Read and decode the picture of a record; arguments and result as for ``decode``.
+    """Read and decode the picture of a record; arguments and result as for ``decode_within``.
 
     Raises:
         PictureError: The picture cannot be read.
     """
     data = open_store(record.root).read(record.name, limits.max_bytes)
-    return decode(data, at_least_px=at_least_px, limits=limits)
+    return decode_within(data, at_least_px=at_least_px, limits=limits)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from catsdogs.core.errors import DataError, OutputError, PictureError
 from catsdogs.core.records import ImageRecord
-from catsdogs.data.layouts import find_pictures
+from catsdogs.data.inputs import find_pictures
 from catsdogs.data.preparation import resize_whole
 from catsdogs.data.stream import read_picture
 from catsdogs.data.views import parse_views

@@ -12,7 +12,7 @@ from pathlib import Path
 from catsdogs.core.errors import ConfigError, DataError, ModelError
 from catsdogs.core.files import replacing, require_writable, write_json
 from catsdogs.core.records import ImageRecord
-from catsdogs.data.layouts import find_pictures
+from catsdogs.data.inputs import find_pictures
 from catsdogs.data.splits import read_split
 from catsdogs.inference.exporting.formats import Format, find_format
 from catsdogs.inference.exporting.parity import LABELS, TOLERANCE, Parity, measure, ten_views
@@ -100,7 +100,7 @@ def _target(out: Path, chosen: Format) -> Path:
 def _records(checkpoint: Path, input_path: str | None) -> tuple[ImageRecord, ...]:
     """Return the pictures to compare on: those given, or the run's own test or val pictures."""
     if input_path is not None:
-        return find_pictures(input_path)
+        return tuple(find_pictures(input_path))
     run = RunFolder(checkpoint)
     held_out = read_split(run.split) if run.split.is_file() else ()
     for split in ("test", "val"):

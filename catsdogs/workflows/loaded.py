@@ -9,7 +9,7 @@ from pathlib import Path
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
-from catsdogs.data.layouts import find_pictures
+from catsdogs.data.inputs import find_pictures
 from catsdogs.data.views import parse_views
 from catsdogs.inference.engines.choice import AUTO, TORCH, open_engine
 from catsdogs.inference.engines.engine import Engine

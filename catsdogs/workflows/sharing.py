@@ -7,6 +7,7 @@ the first rank gets all answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.viewanswers import ViewAnswers
+from catsdogs.data.inputs import Pictures
+from catsdogs.inference.journal import Journal
 from catsdogs.inference.predictor import Answers
 from catsdogs.models.choosing import available_cores
 from catsdogs.training.trainer import quiet
-from catsdogs.workflows.loaded import load
+from catsdogs.workflows.loaded import LoadedModel, load
+from catsdogs.workflows.predict import ApplyOptions, share_of
 from catsdogs.workflows.workers import decoding_workers
 
 
@@ -49,18 +53,7 @@ def predict_shared(
     task = _ShareOfPredictions()
 
     def answers() -> Iterator[Answers]:
-        device = trainer.strategy.root_device
-        threads = max(1, available_cores() // trainer.world_size)
-        if device.type == "cpu":
-            torch.set_num_threads(threads)
-        model = load(
-            checkpoint,
-            engine=engine,
-            precision=precision,
-            workers=max(1, decoding_workers(workers) // devices),
-            device=str(device),
-            threads=threads,
-        )
+        model = _load_share(trainer, checkpoint, engine, precision, workers)
         task.class_names = model.class_names
         predictor = model.predictor(tta, merge=merge, keep_views=keep_views)
         for answer in predictor.answers(records[trainer.global_rank :: trainer.world_size]):
@@ -71,6 +64,83 @@ def predict_shared(
         loader = DataLoader(_Answers(answers), batch_size=None)
         trainer.predict(task, loader, return_predictions=False)
     return _weave(task, records) if trainer.is_global_zero else None
+
+
+def answer_shared(
+    checkpoint: Path,
+    pictures: Pictures,
+    options: ApplyOptions,
+    *,
+    journals: Sequence[Journal],
+    resume: bool,
+    advance: Callable[[int], None],
+) -> bool:
+    """Answer all pictures with one process a journal, each into its own; say whether this is the first.
+
+    When the first returns, all journals are complete.
+
+    Raises:
+        ConfigError: The machine does not have so many devices.
+        KeyboardInterrupt: Somebody pressed Ctrl-C.
+    """
+    trainer = _trainer(options.devices)
+
+    def answers() -> Iterator[Answers]:
+        rank, ranks = trainer.global_rank, trainer.world_size
+        model = _load_share(trainer, checkpoint, options.engine, options.precision, options.workers)
+        journal, records = journals[rank], islice(pictures, rank, None, ranks)
+        journal.begin(resume=resume)
+        try:
+            predictor = model.predictor(options.tta, merge=options.merge)
+            for answers in share_of(journal, records, len(model.class_names), predictor.answers):
+                advance(len(answers.records) * ranks)
+                yield answers
+        finally:
+            journal.close()
+
+    try:
+        with quiet():
+            trainer.predict(
+                _Drain(), DataLoader(_Answers(answers), batch_size=None), return_predictions=False
+            )
+    except SystemExit as error:
+        raise KeyboardInterrupt from error  # how Lightning ends after Ctrl-C
+    return trainer.is_global_zero
+
+
+class _Drain(pl.LightningModule):
+    """Takes answers, which are in the journals already, and waits for the others at the end."""
+
+    def transfer_batch_to_device(self, batch: Answers, device: torch.device, dataloader_idx: int) -> Answers:
+        """Leave the answers where they are."""
+        del device, dataloader_idx
+        return batch
+
+    def predict_step(self, *_: Any) -> None:
+        """Do nothing with them."""
+
+    def on_predict_end(self) -> None:
+        """Wait until every process has answered its share."""
+        self.trainer.strategy.barrier()
+
+
+def _load_share(
+    trainer: pl.Trainer, checkpoint: Path, engine: str, precision: str, workers: int | None
+) -> LoadedModel:
+    """Load the model for one of the processes, which shares the cores with the others."""
+    device = trainer.strategy.root_device
+    threads = max(1, available_cores() // trainer.world_size)
+    if device.type == "cpu":
+        torch.set_num_threads(threads)
+    share = max(1, decoding_workers(workers) // trainer.world_size)
+    return load(
+        checkpoint,
+        engine=engine,
+        precision=precision,
+        workers=share,
+        device=str(device),
+        threads=threads,
+    )
 
 
 class _Answers(IterableDataset[Answers]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.clipping import VALIDATION
 from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import judge
 from catsdogs.workflows.processes import process_rank, wait_for
@@ -139,8 +140,11 @@ def _calibrate(run: RunFolder) -> None:
     if not records:
         return
     scored = _predict(run, records, "val").scorable()
-    temperature = fit_temperature(scored.logits * load_card(run.model).temperature, scored.labels)
+    before = load_card(run.model).temperature
+    temperature = fit_temperature(scored.logits * before, scored.labels)
     save_temperature(run.model, temperature)
+    calibrated = replace(scored, logits=scored.logits * before / temperature)
+    calibrated.save(run.path / VALIDATION)  # the bound of a submission's probabilities comes from these
     say(f"temperature: {temperature:.2f}, fitted on {len(scored):,} validation pictures")
 
 

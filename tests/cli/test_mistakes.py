@@ -299,7 +299,12 @@ class TestWhatIsNoMistake:
     @pytest.mark.parametrize("tta", ["none", "flip"])
     def test_predict(self, tta: str, home: Path, capsys) -> None:
         assert main(f"{PREDICT} --tta {tta} --submission new/s.csv".split()) == 0
-        assert sorted(path.name for path in Path("new").rglob("*.*")) == ["rows.csv", "rows.npz", "s.csv"]
+        assert sorted(path.name for path in Path("new").rglob("*.*")) == [
+            "rows.csv",
+            "rows.npz",
+            "s.csv",
+            "s.raw.csv",
+        ]
         assert capsys.readouterr().err == ""
 
     def test_predict_a_list(self, home: Path, monkeypatch, capsys) -> None:

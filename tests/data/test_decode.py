@@ -138,7 +138,7 @@ class TestLimits:
     def test_memory_of_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A progressive JPEG is held at its full size however small it comes."""
         plain, progressive = (saved(photo(400, 400), "JPEG", progressive=p) for p in (False, True))
-        monkeypatch.setattr(module, "_BUDGET", module._MemoryBudget(400 * 400 * 4))
+        monkeypatch.setattr(module, "BUDGET", module.MemoryBudget(400 * 400 * 4))
         assert decode(plain, at_least_px=(50, 50))
         assert reason(progressive, at_least_px=(50, 50)) == "too many pixels (400x400)"
 
@@ -401,7 +401,7 @@ class TestScaling:
 
 class TestMemoryBudget:
     def test_threads_wait_for_their_share(self) -> None:
-        budget, at_once, most = module._MemoryBudget(100), [0], [0]
+        budget, at_once, most = module.MemoryBudget(100), [0], [0]
         lock = threading.Lock()
 
         def work(needed: int) -> None:
@@ -421,18 +421,18 @@ class TestMemoryBudget:
 
     def test_a_broken_picture_gives_its_share_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved(photo(80, 60), "JPEG")
-        budget = module._MemoryBudget(80 * 60 * 8)
-        monkeypatch.setattr(module, "_BUDGET", budget)
+        budget = module.MemoryBudget(80 * 60 * 8)
+        monkeypatch.setattr(module, "BUDGET", budget)
         for _ in range(3):
             assert reason(data[: len(data) // 2]) == "truncated"
         assert decode(data)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_a_forked_process_has_a_budget_of_its_own(self) -> None:
-        with module._BUDGET.share(module.MEMORY_BUDGET_BYTES, (1, 1)):
+        with module.BUDGET.share(module.MEMORY_BUDGET_BYTES, (1, 1)):
             child = os.fork()
             if child == 0:
-                os._exit(0 if module._BUDGET._free_bytes == module.MEMORY_BUDGET_BYTES else 1)
+                os._exit(0 if module.BUDGET._free_bytes == module.MEMORY_BUDGET_BYTES else 1)
             assert os.waitpid(child, 0)[1] == 0
 
 

@@ -3,12 +3,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from catsdogs.core.errors import DataError, PictureError
+from catsdogs.core.errors import DataError
 from catsdogs.core.predictions import UNLABELLED
 from catsdogs.core.records import ImageRecord
-from catsdogs.data.layouts import DataLayout, find_labelled, find_pictures, labels_of
+from catsdogs.data.layouts import DataLayout, find_labelled, labels_of
 from catsdogs.data.stores import open_store
 
 KAGGLE = [f"train/{kind}.{n}.jpg" for kind in ("cat", "dog") for n in range(6)]
@@ -203,74 +202,6 @@ def test_labels_match_without_regard_to_case():
         labels_of(records, ("a", "b"))
 
 
-def test_pictures_of_a_folder_and_of_a_zip_are_all_its_files(tmp_path):
-    names = ["b.jpg", "a/Thumbs.db", "a/.hidden", "a/no suffix", "cat.1.jpg"]
-    folder = fill(tmp_path / "f", names, b"x")
-    for place in (folder, Path(folder), pack(tmp_path / "f.zip", dict.fromkeys(names, b"x"))):
-        records = find_pictures(place)
-        assert [r.id for r in records] == sorted(names)
-        assert {(r.label, r.group, r.split) for r in records} == {(None, None, None)}
-        assert all(open_store(r.root).read(r.name, 9) == b"x" for r in records)
-
-
-def test_a_zip_is_known_by_its_content_too(tmp_path):
-    blob = Path(pack(tmp_path / "f.zip", {"1.jpg": b"x"})).rename(tmp_path / "0a1b2c")
-    assert [r.id for r in find_pictures(str(blob))] == ["1.jpg"]
-    (tmp_path / "broken.zip").write_bytes(b"x")
-    with pytest.raises(DataError, match="readable zip"):
-        find_pictures(str(tmp_path / "broken.zip"))
-
-
-def test_one_file_is_one_record(tmp_path, monkeypatch):
-    Image.new("RGB", (4, 4)).save(tmp_path / "cat.png")
-    pack(tmp_path / "f.zip", {"in/1.jpg": b"x"})
-    monkeypatch.chdir(tmp_path)
-    for path, size in ((str(tmp_path / "cat.png"), 100), ("cat.png", 100), ("f.zip/in/1.jpg", 1)):
-        (record,) = find_pictures(path)
-        assert record.id == path
-        assert open_store(record.root).read(record.name, size)
-
-
-def test_missing_and_empty_inputs_are_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot be opened: no such file"):
-        find_pictures(str(tmp_path / "none.jpg"))
-    with pytest.raises(DataError, match="holds no files"):
-        find_pictures(str(tmp_path))
-
-
-def test_a_list_keeps_its_order_and_what_is_missing_fails_when_it_is_read(tmp_path, monkeypatch):
-    fill(tmp_path, ["b/1.jpg", "a.jpg"], b"x")
-    pack(tmp_path / "f.zip", {"1.jpg": b"x"})
-    fill(tmp_path, ["broken.zip"])
-    monkeypatch.chdir(tmp_path)
-    good = ["b/1.jpg", str(tmp_path / "a.jpg"), "f.zip/1.jpg", "a.jpg", "b/1.jpg"]
-    bad = [
-        "none.jpg",
-        "no/such/1.jpg",
-        "/no/such/1.jpg",
-        "b",
-        "f.zip/2.jpg",
-        "broken.zip/1.jpg",
-        "a.jpg/1.jpg",
-    ]
-    bad += ["", "a\0b", "\0/b", "x" * 5000, "x" * 5000 + "/1.jpg"]
-    records = find_pictures(good + bad)
-    assert [r.id for r in records] == good + bad
-    assert [open_store(r.root).read(r.name, 9) for r in records[: len(good)]] == [b"x"] * len(good)
-    for record in records[len(good) :]:
-        with pytest.raises(PictureError):
-            open_store(record.root).read(record.name, 9)
-    assert find_pictures([]) == ()
-
-
-def test_a_folder_called_drawn_is_a_folder_when_a_path_leads_into_it(tmp_path, monkeypatch):
-    fill(tmp_path, ["drawn/1.jpg", "drawn:x/1.jpg"], b"x")
-    monkeypatch.chdir(tmp_path)
-    for inputs in ("./drawn", Path("drawn"), "drawn/1.jpg", ["drawn/1.jpg"], ["drawn:x/1.jpg"]):
-        (record,) = find_pictures(inputs)
-        assert open_store(record.root).read(record.name, 9) == b"x"
-
-
 def test_drawn_pictures_are_a_folder_per_class():
     layout = find_labelled("drawn:dog,cat?per_class=3", limit_per_class=2)
     assert (layout.kind, layout.class_names, counts(layout)) == (
@@ -278,7 +209,6 @@ def test_drawn_pictures_are_a_folder_per_class():
         ("cat", "dog"),
         {"cat": 2, "dog": 2},
     )
-    assert len(find_pictures("drawn:cat,dog?per_class=3")) == 6
 
 
 @pytest.mark.real
@@ -312,5 +242,3 @@ def test_kaggles_outer_zip_is_recognised(real, tmp_path):
     record = layout.records[-1]
     assert open_store(record.root).read(record.name, 2**20).startswith(b"\xff\xd8")
     assert "no labels" in refusal(str(parts / "test1.zip"))
-    assert len(find_pictures(str(parts / "test1.zip"))) == 500
-    assert len(find_pictures(str(real / "data" / "hostile.zip"))) == 4791

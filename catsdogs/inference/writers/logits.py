@@ -1,0 +1,88 @@
+"""The ``.npz`` of ``Predictions``, written as answers come; it never is in memory as a whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from catsdogs.core.files import replacing
+from catsdogs.core.predictions import UNLABELLED, FloatArray
+
+
+class LogitsFile:
+    """Collects ids, logits and errors in temporary files, and joins them in ``save``."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._class_names = list(class_names)
+        self._ids, self._reasons = _Texts(), _Texts()
+        self._logits: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        self._positions = array("q")
+
+    def add(self, ids: Iterable[str], logits: FloatArray, errors: Mapping[int, str]) -> None:
+        """Add some pictures: their names, logits (B, C) and, by position, the errors."""
+        for position in sorted(errors):
+            self._positions.append(self._ids.count + position)
+            self._reasons.add(errors[position])
+        for name in ids:
+            self._ids.add(name)
+        self._logits.write(np.ascontiguousarray(logits, dtype="<f8").tobytes())
+
+    def save(self, path: Path) -> None:
+        """Write the file that ``Predictions.load`` reads, whole or not at all."""
+        count = self._ids.count
+        labels = np.full(count, UNLABELLED, dtype="<i8")
+        positions = np.array(self._positions, dtype="<i8")
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            _member(archive, "ids", "|u1", *self._ids.finished())
+            classes = np.frombuffer(json.dumps(self._class_names).encode("ascii"), dtype="|u1")
+            _whole(archive, "class_names", classes)
+            _member(archive, "logits", "<f8", self._logits, (count, len(self._class_names)))
+            _whole(archive, "labels", labels)
+            _whole(archive, "error_positions", positions)
+            _member(archive, "error_reasons", "|u1", *self._reasons.finished())
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the temporary files."""
+        for file in (self._logits, self._ids.file, self._reasons.file):
+            file.close()
+
+
+class _Texts:
+    """A list of strings as ASCII JSON in a temporary file."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
+        self.file.write(b"[")
+        self.count = 0
+
+    def add(self, value: str) -> None:
+        self.file.write((b", " if self.count else b"") + json.dumps(value).encode("ascii"))
+        self.count += 1
+
+    def finished(self) -> tuple[IO[bytes], tuple[int]]:
+        end = self.file.seek(0, 2)
+        self.file.write(b"]")
+        return self.file, (end + 1,)
+
+
+def _whole(archive: zipfile.ZipFile, name: str, values: npt.NDArray[np.generic]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array(stream, values)
+
+
+def _member(archive: zipfile.ZipFile, name: str, kind: str, file: IO[bytes], shape: tuple[int, ...]) -> None:
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    file.seek(0)
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        shutil.copyfileobj(file, stream, 2**20)
