@@ -44,6 +44,7 @@ class Journal:
         """
         end = self._whole_bytes() if resume and self.path.exists() else 0
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self.path.open("r+b" if end else "wb")
             self._stream.truncate(end)
             self._stream.seek(end)

@@ -17,7 +17,9 @@ from catsdogs.cli.main import main
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import audit
 from catsdogs.data.stores import open_store
+from catsdogs.inference.engines.converted import converted_model
 from catsdogs.models.choosing import choose
+from catsdogs.models.modelcard import find_model
 from catsdogs.transfer.cache import FeatureCache
 
 KEY = "0123456789abcdef"
@@ -61,6 +63,7 @@ class TestShow:
         put(private_cache / "audit" / f"{KEY}.npz", 4000)
         put(private_cache / "audit" / f"near-{KEY * 2}.json", 2000)
         put(private_cache / "archives" / f"{KEY * 2}.zip", 3_400_000)
+        put(private_cache / "engines" / f"{KEY * 2}.onnx", 5_000_000)
         put(private_cache / "trials.json", 12)
         lines = said().splitlines()
         found = {cells[1]: cells[2:] for cells in (line.split("│") for line in lines) if len(cells) > 4}
@@ -70,6 +73,7 @@ class TestShow:
             "features": ["2 rows", f"{size / 1000:.1f} kB", "750.0 MB"],
             "audits": ["2 files", "6.0 kB", ""],
             "unpacked archives": ["1 file", "3.4 MB", ""],
+            "converted models": ["1 file", "5.0 MB", ""],
             "timing trials": ["1 file", "12 bytes", ""],
         }
 
@@ -98,7 +102,7 @@ class TestClear:
     ) -> None:
         write_real_caches(tmp_path)
         folders = {path.name for path in private_cache.iterdir()}
-        assert folders == {"audit", "archives", "trials.json", "features.sqlite"}
+        assert folders == {"audit", "archives", "engines", "trials.json", "features.sqlite"}
         size = sum((private_cache / name).stat().st_size for name in left(private_cache))
         assert said("clear").startswith(f"{size / 1000:.1f} kB freed")
         assert list(private_cache.iterdir()) == []
@@ -112,7 +116,8 @@ class TestClear:
             "data/archives.py",
             "data/audit.py",
             "data/inspection.py",
-            "models/trial.py",
+            "inference/engines/converted.py",
+            "models/choosing.py",
             "transfer/cache.py",
             "workflows/doctor.py",
         }
@@ -239,4 +244,5 @@ def write_real_caches(folder: Path) -> None:
         outer.write(folder / "inner.zip", "train.zip")
     assert list(open_store(str(folder / "outer.zip")).entries())
     choose("key", ["a", "b"], lambda _: lambda: None)
+    converted_model(find_model("embedded"), lambda _: None)
     FeatureCache().write("s", {b"1": np.ones(5, np.float32)})

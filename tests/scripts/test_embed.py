@@ -11,7 +11,7 @@ from embed import pack
 import catsdogs
 from catsdogs.cli.main import main
 from catsdogs.data.seen import SeenPictures
-from catsdogs.models import embedded, modelfile
+from catsdogs.models import embedded, modelcard
 from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model
 from catsdogs.workflows import seen
@@ -36,7 +36,7 @@ def packed(tmp_path_factory):
 @pytest.fixture
 def carried(packed, monkeypatch, tmp_path):
     """The package carries the packed model."""
-    for module in (embedded, modelfile, seen):
+    for module in (embedded, modelcard, seen):
         monkeypatch.setattr(module, "embedded_folder", lambda: packed[1])
     monkeypatch.chdir(tmp_path)
     return packed[1]

@@ -20,7 +20,8 @@ from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
-from catsdogs.models.modelfile import ModelCard, load_card, save_model
+from catsdogs.models.modelcard import ModelCard, load_card
+from catsdogs.models.modelfile import save_model
 
 PER_CLASS = 12
 FP32 = ["--precision", "fp32"]
