@@ -104,7 +104,7 @@ def score_map(classifier: ImageClassifier, pixels: npt.NDArray[np.uint8]) -> Ten
 
     The classifier must have passed ``require_dense``.
     """
-    batch = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(classifier.scale.device)
+    batch = torch.from_numpy(np.array(pixels))[None].to(classifier.scale.device)
     maps = _feature_map(classifier, batch).float()
     last = classifier.head.get_submodule("fc")
     assert isinstance(last, nn.Linear)

@@ -104,7 +104,7 @@ class TestClear:
         folders = {path.name for path in private_cache.iterdir()}
         assert folders == {"audit", "archives", "engines", "trials.json", "features.sqlite"}
         size = sum((private_cache / name).stat().st_size for name in left(private_cache))
-        assert said("clear").startswith(f"{size / 1000:.1f} kB freed")
+        assert said("clear").startswith(f"{size / 1e6:.1f} MB freed")
         assert list(private_cache.iterdir()) == []
 
     def test_knows_everybody_who_keeps_a_cache(self) -> None:

@@ -185,7 +185,8 @@ class TestExplainDense:
         assert main([*words, "--input", *inputs]) == 0
         drawn = sorted(path.name for path in (tmp_path / "maps").iterdir())
         assert drawn == ["0001-1.png", "0003-long.png"]
-        assert Image.open(tmp_path / "maps" / "0001-1.png").width > 300
+        with Image.open(tmp_path / "maps" / "0001-1.png") as drawing:
+            assert drawing.width > 300
         assert "broken.png: not a picture of an allowed format" in capsys.readouterr().out
 
     def test_networks_without_a_map_say_why(self, tmp_path: Path, capsys) -> None:
