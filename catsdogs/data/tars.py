@@ -13,6 +13,7 @@ import functools
 import gzip
 import tarfile
 import threading
+import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -221,16 +222,18 @@ class _Cursor:
     def _opened(self) -> IO[bytes]:
         if self._stream is None:
             self._stream = _opened(self._root)
+            weakref.finalize(self, _close_quietly, self._stream)
         return self._stream
 
     def _close(self) -> None:
         if self._stream is not None:
-            with contextlib.suppress(*_BROKEN):
-                self._stream.close()
+            _close_quietly(self._stream)
         self._stream, self._next = None, 0
 
-    def __del__(self) -> None:
-        self._close()
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    with contextlib.suppress(*_BROKEN):
+        stream.close()
 
 
 def _problem(info: tarfile.TarInfo) -> str | None:
