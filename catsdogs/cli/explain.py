@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.applyoptions import add_model
 from catsdogs.cli.parsing import command_parser
 from catsdogs.core.errors import ConfigError
 
@@ -21,13 +22,7 @@ def run(arguments: list[str]) -> None:
     parser = command_parser(
         "explain dense", "Draw what the model says about every part of a picture, in one pass over all of it."
     )
-    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument(
-        "--checkpoint",
-        type=str,
-        default="embedded",
-        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
-    )
+    add_model(parser)
     parser.add_argument(
         "--input", type=str, nargs="+", required=True, help="Pictures, or one folder or zip of them."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.applyoptions import add_model
 from catsdogs.cli.parsing import command_parser
 
 
@@ -13,13 +14,7 @@ def run(arguments: list[str]) -> None:
     parser = command_parser(
         "export", "Write a model as a file that others run, after comparing it with torch on real pictures."
     )
-    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument(
-        "--checkpoint",
-        type=str,
-        default="embedded",
-        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
-    )
+    add_model(parser)
     parser.add_argument("--format", type=str, default="onnx", help="onnx, openvino or torch-export.")
     parser.add_argument("--out", type=str, required=True, help="The file, or a folder for it.")
     parser.add_argument(

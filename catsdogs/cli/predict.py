@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.applyoptions import add_machine, add_merge, add_model, add_views, apply_options
 from catsdogs.cli.parsing import OneLineParser, command_parser
-from catsdogs.cli.viewoptions import add_view_options
 from catsdogs.workflows.processes import process_rank
 
 if TYPE_CHECKING:
@@ -23,32 +23,17 @@ def run(arguments: list[str]) -> None:
     parser = command_parser(
         "predict", "Classify every file of a folder, an archive, a pattern, one file, or a list."
     )
-    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument(
-        "--checkpoint",
-        type=str,
-        default="embedded",
-        help="Run folder or model folder; by default the cats-and-dogs classifier that catsdogs carries.",
-    )
+    add_model(parser)
     _add_input(parser)
     _add_output(parser)
-    add_view_options(parser)
-    parser.add_argument("--devices", type=int, default=1, help="Processes or GPUs that share the pictures.")
-    parser.add_argument(
-        "--engine",
-        type=str,
-        default="auto",
-        help="auto (the fastest installed, by a short trial), torch, compile, onnxruntime or openvino.",
-    )
-    parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
-    parser.add_argument(
-        "--workers", type=int | None, default=None, help="Decoding threads (default: the cores)."
-    )
+    add_views(parser)
+    add_merge(parser)
+    add_machine(parser)
     options = parser.parse_args(arguments)
     tune_allocator()
     from catsdogs.data.patterns import NamePatterns
     from catsdogs.workflows.outputs import OutputOptions
-    from catsdogs.workflows.predict import ApplyOptions, predict
+    from catsdogs.workflows.predict import predict
 
     predict(
         Path(options.checkpoint),
@@ -63,14 +48,7 @@ def run(arguments: list[str]) -> None:
             sort_by=options.sort_by,
             contact_sheet=_path(options.contact_sheet),
         ),
-        ApplyOptions(
-            tta=options.tta,
-            merge=options.tta_merge,
-            engine=options.engine,
-            precision=options.precision,
-            workers=options.workers,
-            devices=options.devices,
-        ),
+        apply_options(options),
         patterns=NamePatterns(tuple(options.include), tuple(options.exclude)),
         resume=options.resume,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.applyoptions import add_machine, add_model, add_views, apply_options
 from catsdogs.cli.parsing import command_parser
-from catsdogs.cli.viewoptions import add_tta
 from catsdogs.core.errors import ConfigError
 
 
@@ -21,9 +21,9 @@ def run(arguments: list[str]) -> None:
     parser = command_parser(
         "tta fit", "Learn how much each view should count, by log loss, and keep it with the model."
     )
-    parser.add_argument("--config", action="config", help="Take options from a YAML file; later ones win.")
-    parser.add_argument("--checkpoint", type=str, required=True, help="Run folder or model folder.")
-    add_tta(parser, default="ten")
+    add_model(parser)
+    add_views(parser, default="ten")
+    add_machine(parser)
     parser.add_argument(
         "--input",
         type=str | None,
@@ -36,7 +36,6 @@ def run(arguments: list[str]) -> None:
         default="auto",
         help="The run's own pictures: val, test or train; auto: val, unless the model has learned from it.",
     )
-    parser.add_argument("--precision", type=str, default="auto", help="auto (a short trial), fp32 or bf16.")
     parser.add_argument("--seed", type=int, default=0, help="Of folds and intervals.")
     options = parser.parse_args(arguments[1:])
     tune_allocator()
@@ -44,9 +43,8 @@ def run(arguments: list[str]) -> None:
 
     fit_views(
         Path(options.checkpoint),
-        tta=options.tta,
+        apply_options(options),
         input_path=options.input,
         split=options.split,
-        precision=options.precision,
         seed=options.seed,
     )

@@ -7,7 +7,7 @@ same ones after an interruption as without, and every file that is made from the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -26,30 +26,55 @@ class Journal:
 
     Attributes:
         path: Where it lies.
-        settings: What must be equal for a later run to go on from it.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        # Tuples become lists, as they do on disk.
-        self.settings = json.loads(json.dumps(dict(settings)))
         self._stream: IO[bytes] | None = None
 
-    def begin(self, *, resume: bool) -> None:
+    def settings(self) -> dict[str, Any]:
+        """Return how the interrupted run was asked; empty where it has left nothing.
+
+        Raises:
+            ConfigError: The file is not a journal.
+        """
+        if not self.path.exists():
+            return {}
+        with self.path.open("rb") as stream:
+            first = stream.readline()
+        if not first.endswith(b"\n"):
+            return {}  # the process was killed while it wrote
+        try:
+            values = json.loads(first)
+            settings = values["settings"] if values["format"] == _FORMAT else None
+        except (ValueError, KeyError, TypeError):
+            settings = None
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{self.path} is not the journal of an interrupted run; delete it")
+        return settings
+
+    def begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
         """Open it for ``append``: after the last whole line, or empty.
+
+        Args:
+            settings: How the model is asked; an interrupted run must have asked it in the same way.
+            resume: Go on from what it holds.
 
         Raises:
             ConfigError: The interrupted run was asked something else.
             OutputError: It cannot be written.
         """
-        end = self._whole_bytes() if resume and self.path.exists() else 0
+        before = self.settings() if resume else {}
+        if before:
+            _require_equal(before, settings)
+        end = self._whole_bytes() if before else 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self.path.open("r+b" if end else "wb")
             self._stream.truncate(end)
             self._stream.seek(end)
             if not end:
-                self._write({"format": _FORMAT, "settings": self.settings})
+                self._write({"format": _FORMAT, "settings": dict(settings)})
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -84,6 +109,18 @@ class Journal:
             errors = {int(position): reason for position, reason in line["errors"].items()}
             yield Answers(taken, logits.reshape(len(taken), classes), errors)
 
+    def complete(
+        self,
+        records: Iterator[ImageRecord],
+        classes: int,
+        answer: Callable[[Iterator[ImageRecord]], Iterator[Answers]],
+    ) -> Iterator[Answers]:
+        """Yield what it holds of these records, then answer the others and note that."""
+        yield from self.replay(records, classes)
+        for answers in answer(records):
+            self.append(answers)
+            yield answers
+
     def close(self) -> None:
         """Close it."""
         if self._stream is not None:
@@ -104,29 +141,15 @@ class Journal:
                 yield json.loads(line)
 
     def _whole_bytes(self) -> int:
-        """Return where the last whole line ends; 0 where not even the first is whole."""
+        """Return where the last whole line ends."""
         with self.path.open("rb") as stream:
-            first = stream.readline()
-            if not first.endswith(b"\n"):
-                return 0
-            self._check(first)
-            end = len(first)
-            for line in stream:
-                if line.endswith(b"\n"):
-                    end += len(line)
-            return end
+            return sum(len(line) for line in stream if line.endswith(b"\n"))
 
-    def _check(self, first: bytes) -> None:
-        try:
-            values = json.loads(first)
-            before = values["settings"] if values["format"] == _FORMAT else None
-        except (ValueError, KeyError, TypeError):
-            before = None
-        if before is None:
-            raise ConfigError(f"{self.path} is not the journal of an interrupted run; delete it")
-        for name, value in self.settings.items():
-            if before.get(name) != value:
-                raise ConfigError(
-                    f"the interrupted run had {name} {before.get(name)!r}, not {value!r}; "
-                    "use the same options, or leave out --resume"
-                )
+
+def _require_equal(before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        if before.get(name) != value:
+            raise ConfigError(
+                f"the interrupted run had {name} {before.get(name)!r}, not {value!r}; "
+                "use the same options, or leave out --resume"
+            )

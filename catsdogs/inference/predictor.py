@@ -77,6 +77,11 @@ class Predictor:
         self._keep_views = keep_views
         self._workers = workers
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the columns of the answers."""
+        return self._card.class_names
+
     def answers(
         self, records: Iterable[ImageRecord], advance: Callable[[int], None] = _ignore
     ) -> Iterator[Answers]:

@@ -154,7 +154,7 @@ def _train(
     fit(short, run, say, alone=True)
     asked = _in_split(held_out, "test")
     with progress("judging", len(asked)) as advance:
-        predictions = apply(run.path, asked, tta="none", advance=advance)
+        predictions = apply(run.path, asked, advance=advance)
     assert predictions is not None
     shutil.rmtree(run.path)
     return predictions.logits

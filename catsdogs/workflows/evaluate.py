@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import require_writable, write_json
@@ -22,9 +21,10 @@ from catsdogs.evaluation.views import compare_views
 from catsdogs.inference.predictor import AUTO
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded
-from catsdogs.models.modelcard import find_model, load_card
+from catsdogs.models.modelcard import ModelCard, find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions
 from catsdogs.workflows.gallery import write_gallery
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.seen import leave_out_seen
@@ -32,29 +32,21 @@ from catsdogs.workflows.seen import leave_out_seen
 
 def evaluate(
     checkpoint: Path,
+    options: ApplyOptions = DEFAULTS,
     *,
     input_path: str | None = None,
     split: str = "test",
-    tta: str = "none",
-    merge: str = "auto",
     out: Path | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    devices: int = 1,
     seed: int = 0,
 ) -> EvaluationReport | None:
     """Judge a model, show the figures and write ``evaluation.json`` and ``predictions.csv``.
 
     Args:
         checkpoint: Run folder or model folder.
+        options: How the model is applied.
         input_path: Labelled pictures from outside the run; without it the run's own ``split`` is judged.
         split: ``test``, ``val`` or ``train``.
-        tta: The views to merge.
-        merge: How, by a name of ``MERGES``; ``auto`` is the mean, weighted where the model has learned to.
         out: Where the files go; by default the run folder, or a folder in it named after the input.
-        engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
-        precision: ``auto``, ``fp32`` or ``bf16``.
-        devices: Processes or GPUs that share the pictures.
         seed: Of the bootstrap intervals.
 
     Returns:
@@ -64,33 +56,31 @@ def evaluate(
         UserError: The model, the pictures or the place for the results cannot be used.
     """
     card = load_card(checkpoint)
-    class_names = card.class_names
-    records = leave_out_seen(labelled_records(checkpoint, input_path, split, class_names), card)
+    options.check(card)
+    records = leave_out_seen(labelled_records(checkpoint, input_path, split, card.class_names), card)
     if not records:
         raise DataError("the embedded model has learned from all of these pictures: they cannot judge it")
-    labels = labels_of(records, class_names)
-    names = [view.name for view in parse_views(tta, card.preprocess)]
-    learned = card.weights_of(names) if merge == AUTO else None
+    labels = labels_of(records, card.class_names)
+    learned = _learned_weights(card, options)
     if input_path is None:
         _say_flattered(RunFolder(checkpoint), split, learned)
     folder = out or _default_folder(checkpoint, input_path)
     require_writable(folder / "evaluation.json")
     started = time.perf_counter()
-    how = {"engine": engine, "precision": precision, "devices": devices}
-    predictions = _predict(checkpoint, records, tta, merge, how, keep_views=tta != "none")
+    predictions = _predict(checkpoint, records, options)
     seconds = time.perf_counter() - started
     if predictions is None:
         return None
-    if parse_views(tta, card.preprocess)[0].dense_px:
-        predictions = _beside_plain(predictions, checkpoint, records, how)
+    if parse_views(options.tta, card.preprocess)[0].dense_px:
+        predictions = _beside_plain(predictions, checkpoint, records, options)
     predictions = predictions.with_labels(labels)
-    report = report_on(predictions, split="input" if input_path else split, tta=tta, seed=seed)
+    report = report_on(predictions, split="input" if input_path else split, tta=options.tta, seed=seed)
     if predictions.views is not None:
-        told = "mean" if merge == AUTO else merge
+        told = "mean" if options.merge == AUTO else options.merge
         compared = compare_views(
             predictions,
             merge=f"{told} with learned weights" if learned else told,
-            weights=learned.order(names) if learned else None,
+            weights=learned.order(predictions.views.names) if learned else None,
             seconds=seconds,
             seed=seed,
         )
@@ -124,32 +114,22 @@ def labelled_records(
     return records
 
 
-def _predict(
-    checkpoint: Path,
-    records: Sequence[ImageRecord],
-    tta: str,
-    merge: str,
-    how: Mapping[str, Any],
-    *,
-    keep_views: bool = False,
-) -> Predictions | None:
+def _learned_weights(card: ModelCard, options: ApplyOptions) -> ViewWeights | None:
+    if options.merge != AUTO:
+        return None
+    return card.weights_of([view.name for view in parse_views(options.tta, card.preprocess)])
+
+
+def _predict(checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOptions) -> Predictions | None:
     with progress("evaluating", len(records)) as advance:
-        return apply(
-            checkpoint,
-            records,
-            tta=tta,
-            merge=merge,
-            keep_views=keep_views,
-            advance=advance,
-            **how,
-        )
+        return apply(checkpoint, records, options, keep_views=options.tta != DEFAULTS.tta, advance=advance)
 
 
 def _beside_plain(
-    dense: Predictions, checkpoint: Path, records: Sequence[ImageRecord], how: Mapping[str, Any]
+    dense: Predictions, checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOptions
 ) -> Predictions:
     """Fill in what the plain view says, in a pass of its own: it has another size than dense views."""
-    plain = _predict(checkpoint, records, "none", AUTO, how)
+    plain = _predict(checkpoint, records, replace(options, tta=DEFAULTS.tta, merge=DEFAULTS.merge))
     assert plain is not None
     assert dense.views is not None
     return replace(dense, views=replace(dense.views, plain=plain.logits))

@@ -7,60 +7,34 @@ What is answered goes into a journal first. An interrupted run leaves it, and th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
-from catsdogs.core.errors import ConfigError
 from catsdogs.core.interrupts import Terminated
 from catsdogs.core.printable import printable
-from catsdogs.core.records import ImageRecord
 from catsdogs.data.inputs import ALL_NAMES, Inputs, Pictures, find_pictures
 from catsdogs.data.patterns import NamePatterns
-from catsdogs.data.views import parse_views
+from catsdogs.inference.engines.choice import AUTO
 from catsdogs.inference.journal import Journal
-from catsdogs.inference.predictor import Answers, merging
+from catsdogs.inference.predictor import Answers
 from catsdogs.inference.writers.submission import submission_numbers
-from catsdogs.models.modelcard import CARD, find_model, load_card
+from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress, say, table
-from catsdogs.workflows.applying import say_engine
+from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions, open_predictor, settings_of
 from catsdogs.workflows.clipping import submission_bound
-from catsdogs.workflows.loaded import load
 from catsdogs.workflows.outputs import OutputOptions, Outputs
 from catsdogs.workflows.processes import process_rank
 from catsdogs.workflows.weaving import woven
-
-
-@dataclass(frozen=True)
-class ApplyOptions:
-    """How a model is applied.
-
-    Attributes:
-        tta: The views to merge.
-        merge: How, by a name of ``MERGES``; ``auto`` is the mean, weighted where the model has learned to.
-        engine: ``auto``, ``torch``, ``compile``, ``onnxruntime`` or ``openvino``.
-        precision: ``auto``, ``fp32`` or ``bf16``.
-        workers: Threads that decode pictures.
-        devices: Processes or GPUs that share the pictures.
-    """
-
-    tta: str = "none"
-    merge: str = "auto"
-    engine: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-    devices: int = 1
 
 
 def predict(
     checkpoint: Path,
     inputs: Inputs,
     outputs: OutputOptions,
-    options: ApplyOptions | None = None,
+    options: ApplyOptions = DEFAULTS,
     *,
     patterns: NamePatterns = ALL_NAMES,
     resume: bool = False,
@@ -78,23 +52,21 @@ def predict(
     Raises:
         UserError: The model, the input or the place for the results cannot be used.
     """
-    options = options or ApplyOptions()
     card = load_card(checkpoint)
     class_names = card.class_names
-    merging(card, parse_views(options.tta, card.preprocess), options.merge)
-    if options.devices < 1:
-        raise ConfigError(f"--devices must be 1 or more, not {options.devices}")
+    options.check(card)
     pictures = find_pictures(inputs, patterns)
     for problem in pictures.problems:
         say(f"warning: {problem}")
     if outputs.submission is not None:
         submission_numbers(class_names, (record.id for record in pictures))
     outputs.check()
-    settings = _settings(checkpoint, options)
-    journals = [Journal(outputs.journal(rank, options.devices), settings) for rank in range(options.devices)]
+    journals = [Journal(outputs.journal(rank, options.devices)) for rank in range(options.devices)]
+    if resume:
+        options = _asked_before(journals, options)
     with progress("predicting", len(pictures)) as advance:
         if options.devices == 1:
-            answers = _answers(checkpoint, pictures, options, journals[0], advance, resume=resume)
+            answers = _answers(checkpoint, pictures, options, journals[0], resume=resume, advance=advance)
         else:
             from catsdogs.workflows.sharing import answer_shared
 
@@ -104,8 +76,7 @@ def predict(
                 )
             except BaseException:
                 if not process_rank():
-                    so_far = woven(journals, pictures, len(class_names))
-                    _write_what_is_there(so_far, outputs, class_names)
+                    _write_what_is_there(woven(journals, pictures, len(class_names)), outputs, class_names)
                 raise
             if not first:
                 return
@@ -116,17 +87,14 @@ def predict(
     _summarise(written, outputs)
 
 
-def share_of(
-    journal: Journal,
-    records: Iterator[ImageRecord],
-    classes: int,
-    answer: Callable[[Iterator[ImageRecord]], Iterator[Answers]],
-) -> Iterator[Answers]:
-    """Yield what the journal has answered of these records, then answer the others and note it."""
-    yield from journal.replay(records, classes)
-    for answers in answer(records):
-        journal.append(answers)
-        yield answers
+def _asked_before(journals: Sequence[Journal], options: ApplyOptions) -> ApplyOptions:
+    """Return the options with the interrupted run's engine and precision, where they are left open."""
+    before = next((settings for journal in journals if (settings := journal.settings())), {})
+    return replace(
+        options,
+        engine=before.get("engine", AUTO) if options.engine == AUTO else options.engine,
+        precision=before.get("precision", AUTO) if options.precision == AUTO else options.precision,
+    )
 
 
 def _answers(
@@ -134,18 +102,14 @@ def _answers(
     pictures: Pictures,
     options: ApplyOptions,
     journal: Journal,
-    advance: Callable[[int], None],
     *,
     resume: bool,
+    advance: Callable[[int], None],
 ) -> Iterator[Answers]:
-    model = load(
-        checkpoint, engine=options.engine, precision=options.precision, workers=options.workers, say=say
-    )
-    predictor = model.predictor(options.tta, merge=options.merge)
-    say_engine(predictor.engine)
-    journal.begin(resume=resume)
+    predictor = open_predictor(checkpoint, options)
+    journal.begin(settings_of(checkpoint, options, predictor), resume=resume)
     with contextlib.closing(journal):
-        for answers in share_of(journal, iter(pictures), len(model.class_names), predictor.answers):
+        for answers in journal.complete(iter(pictures), len(predictor.class_names), predictor.answers):
             yield answers
             advance(len(answers.records))
 
@@ -178,19 +142,6 @@ def _write_what_is_there(
     finally:
         outputs.abandon()
     _say_interrupted(outputs, options)
-
-
-def _settings(checkpoint: Path, options: ApplyOptions) -> Mapping[str, Any]:
-    """Return what a run must have in common with the one that it goes on from."""
-    model = hashlib.sha256((find_model(checkpoint) / CARD).read_bytes()).hexdigest()[:16]
-    return {
-        "model": model,
-        "tta": options.tta,
-        "merge": options.merge,
-        "engine": options.engine,
-        "precision": options.precision,
-        "devices": options.devices,
-    }
 
 
 def _clip(checkpoint: Path, outputs: OutputOptions) -> float:

@@ -6,6 +6,7 @@ the first rank gets all answers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,39 +24,34 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.data.inputs import Pictures
 from catsdogs.inference.journal import Journal
-from catsdogs.inference.predictor import Answers
+from catsdogs.inference.predictor import Answers, Predictor
 from catsdogs.models.choosing import available_cores
 from catsdogs.training.trainer import quiet
-from catsdogs.workflows.loaded import LoadedModel, load
-from catsdogs.workflows.predict import ApplyOptions, share_of
+from catsdogs.workflows.applyoptions import ApplyOptions, open_predictor, settings_of
+from catsdogs.workflows.loaded import load
+from catsdogs.workflows.processes import process_rank
 from catsdogs.workflows.workers import decoding_workers
 
 
 def predict_shared(
     checkpoint: Path,
     records: Sequence[ImageRecord],
+    options: ApplyOptions,
     *,
-    tta: str,
-    engine: str,
-    merge: str = "auto",
-    keep_views: bool = False,
-    precision: str,
-    devices: int,
-    workers: int | None,
+    keep_views: bool,
     advance: Callable[[int], None],
 ) -> Predictions | None:
-    """Predict all records with ``devices`` processes; None in every process but the first.
+    """Predict all records with several processes; None in every process but the first.
 
     Raises:
         ConfigError: The machine does not have so many devices.
     """
-    trainer = _trainer(devices)
+    trainer = _trainer(checkpoint, options)
     task = _ShareOfPredictions()
 
     def answers() -> Iterator[Answers]:
-        model = _load_share(trainer, checkpoint, engine, precision, workers)
-        task.class_names = model.class_names
-        predictor = model.predictor(tta, merge=merge, keep_views=keep_views)
+        predictor = _open_share(trainer, checkpoint, options, keep_views=keep_views)
+        task.class_names = predictor.class_names
         for answer in predictor.answers(records[trainer.global_rank :: trainer.world_size]):
             advance(len(answer.records) * trainer.world_size)
             yield answer
@@ -83,20 +79,17 @@ def answer_shared(
         ConfigError: The machine does not have so many devices.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
-    trainer = _trainer(options.devices)
+    trainer = _trainer(checkpoint, options)
 
     def answers() -> Iterator[Answers]:
         rank, ranks = trainer.global_rank, trainer.world_size
-        model = _load_share(trainer, checkpoint, options.engine, options.precision, options.workers)
+        predictor = _open_share(trainer, checkpoint, options)
         journal, records = journals[rank], islice(pictures, rank, None, ranks)
-        journal.begin(resume=resume)
-        try:
-            predictor = model.predictor(options.tta, merge=options.merge)
-            for answers in share_of(journal, records, len(model.class_names), predictor.answers):
+        journal.begin(settings_of(checkpoint, options, predictor), resume=resume)
+        with contextlib.closing(journal):
+            for answers in journal.complete(records, len(predictor.class_names), predictor.answers):
                 advance(len(answers.records) * ranks)
                 yield answers
-        finally:
-            journal.close()
 
     try:
         with quiet():
@@ -124,23 +117,23 @@ class _Drain(pl.LightningModule):
         self.trainer.strategy.barrier()
 
 
-def _load_share(
-    trainer: pl.Trainer, checkpoint: Path, engine: str, precision: str, workers: int | None
-) -> LoadedModel:
-    """Load the model for one of the processes, which shares the cores with the others."""
+def _open_share(
+    trainer: pl.Trainer, checkpoint: Path, options: ApplyOptions, *, keep_views: bool = False
+) -> Predictor:
+    """Return what applies the model in one of the processes, which shares the cores with the others."""
     device = trainer.strategy.root_device
     threads = max(1, available_cores() // trainer.world_size)
     if device.type == "cpu":
         torch.set_num_threads(threads)
-    share = max(1, decoding_workers(workers) // trainer.world_size)
-    return load(
+    model = load(
         checkpoint,
-        engine=engine,
-        precision=precision,
-        workers=share,
+        engine=options.engine,
+        precision=options.precision,
+        workers=max(1, decoding_workers(options.workers) // trainer.world_size),
         device=str(device),
         threads=threads,
     )
+    return model.predictor(options.tta, merge=options.merge, keep_views=keep_views)
 
 
 class _Answers(IterableDataset[Answers]):
@@ -188,11 +181,12 @@ class _ShareOfPredictions(pl.LightningModule):
         self.by_rank = gathered
 
 
-def _trainer(devices: int) -> pl.Trainer:
+def _trainer(checkpoint: Path, options: ApplyOptions) -> pl.Trainer:
+    """Return the Trainer whose launcher starts the other processes, which find conversion and trials done."""
     with quiet():
         try:
-            return pl.Trainer(
-                devices=devices,
+            trainer = pl.Trainer(
+                devices=options.devices,
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -200,7 +194,10 @@ def _trainer(devices: int) -> pl.Trainer:
                 use_distributed_sampler=False,
             )
         except (ValueError, RuntimeError) as error:
-            raise ConfigError(f"--devices {devices}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"--devices {options.devices}: {str(error).splitlines()[0]}") from error
+    if not process_rank():
+        open_predictor(checkpoint, options)
+    return trainer
 
 
 def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predictions:

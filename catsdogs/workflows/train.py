@@ -151,6 +151,6 @@ def _calibrate(run: RunFolder) -> None:
 def _predict(run: RunFolder, records: Sequence[ImageRecord], what: str) -> Predictions:
     class_names = load_card(run.model).class_names
     with progress(f"predicting {what}", len(records)) as advance:
-        predictions = apply(run.path, records, tta="none", advance=advance)
+        predictions = apply(run.path, records, advance=advance)
     assert predictions is not None
     return predictions.with_labels(labels_of(records, class_names))

@@ -15,6 +15,7 @@ from catsdogs.models.modelcard import find_model, load_card
 from catsdogs.models.modelfile import save_view_weights
 from catsdogs.reporting.console import progress, say, signed_text, table
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.applyoptions import ApplyOptions
 from catsdogs.workflows.evaluate import labelled_records, learned_from
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.seen import leave_out_seen
@@ -22,22 +23,20 @@ from catsdogs.workflows.seen import leave_out_seen
 
 def fit_views(
     checkpoint: Path,
+    options: ApplyOptions,
     *,
-    tta: str,
     input_path: str | None = None,
     split: str = "auto",
-    precision: str = "auto",
     seed: int = 0,
 ) -> ViewWeights:
     """Learn weights of views on pictures that the model has not learned from; show and save them.
 
     Args:
         checkpoint: Run folder or model folder.
-        tta: Two or more views.
+        options: How the model is applied: two or more views.
         input_path: Labelled pictures from outside the run; without it the run's own are taken.
         split: ``val``, ``test`` or ``train``; ``auto`` is the validation split, or the test split where the
             model has learned from validation pictures.
-        precision: ``auto``, ``fp32`` or ``bf16``.
         seed: Of folds and intervals.
 
     Returns:
@@ -49,14 +48,13 @@ def fit_views(
     if is_embedded(checkpoint):
         raise ConfigError("the embedded model cannot be changed; give a run or model folder")
     card = load_card(checkpoint)
-    views = parse_views(tta, card.preprocess)
-    _refuse_unweighable(views, tta)
+    tta = options.tta
+    options.check(card)
+    _refuse_unweighable(parse_views(tta, card.preprocess), tta)
     origin = "input" if input_path is not None else _split(checkpoint, split)
     records = leave_out_seen(labelled_records(checkpoint, input_path, origin, card.class_names), card)
     with progress(f"views of {origin} pictures", len(records)) as advance:
-        predictions = apply(
-            checkpoint, records, tta=tta, keep_views=True, precision=precision, advance=advance
-        )
+        predictions = apply(checkpoint, records, options, keep_views=True, advance=advance)
     assert predictions is not None
     scored = predictions.with_labels(labels_of(records, card.class_names)).scorable()
     assert scored.views is not None

@@ -150,9 +150,10 @@ class TestPredicting:
         }
 
     @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-    def test_a_converted_model_needs_no_torch(self, engine: str, home: Path) -> None:
+    def test_a_converted_model_needs_no_torch(self, engine: str, home: Path, monkeypatch) -> None:
+        monkeypatch.setenv("CATSDOGS_ENGINE", engine)  # what --engine auto comes to
         words = ["predict", "--checkpoint", str(home / "run"), "--input", str(home / "1.png")]
-        words += ["--output", str(home / "rows.csv"), "--engine", engine, "--precision", "fp32"]
+        words += ["--output", str(home / "rows.csv"), "--precision", "fp32"]
         assert main(words) == 0  # converts
         first = (home / "rows.csv").read_bytes()
         printed, modules = run(f"catsdogs.cli.main.main({words!r})", module="catsdogs.cli.main")

@@ -114,7 +114,9 @@ def test_a_picture_of_the_networks_own_size_is_one_window() -> None:
 class TestRefusals:
     @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_byobnet", "catsdogs_cnn"])
     def test_convolutional_networks_with_an_average_and_a_linear_head_are_let_in(self, name: str) -> None:
-        require_dense(*timm_classifier(name), 96)
+        classifier, card = timm_classifier(name)
+        require_dense(classifier, card, 96)
+        assert dense_scores(classifier, card, noise(96, 96)).windows.shape[2] == 3
 
     @pytest.mark.parametrize("name", ["test_vit", "test_mambaout", "test_convnext"])
     def test_networks_with_more_than_an_average_above_the_map(self, name: str) -> None:

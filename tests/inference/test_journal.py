@@ -26,8 +26,8 @@ def answers() -> list[Answers]:
 
 
 def written(path: Path, *, resume: bool = False) -> Journal:
-    journal = Journal(path, SETTINGS)
-    journal.begin(resume=resume)
+    journal = Journal(path)
+    journal.begin(SETTINGS, resume=resume)
     for each in answers():
         journal.append(each)
     journal.close()
@@ -52,8 +52,8 @@ def test_a_torn_line_is_dropped_and_written_over(lost: int, tmp_path: Path) -> N
     path = written(tmp_path / "j").path
     whole = path.read_bytes()
     path.write_bytes(whole[:-lost])
-    journal = Journal(path, SETTINGS)
-    journal.begin(resume=True)
+    journal = Journal(path)
+    journal.begin(SETTINGS, resume=True)
     replayed = list(journal.replay(records(), 3))
     assert len(replayed) == 1
     journal.append(answers()[1])
@@ -79,7 +79,7 @@ def test_without_resume_it_begins_anew(tmp_path: Path) -> None:
 def test_another_run_is_refused(text: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(text)
     with pytest.raises(ConfigError, match=message):
-        Journal(tmp_path / "j", SETTINGS).begin(resume=True)
+        Journal(tmp_path / "j").begin(SETTINGS, resume=True)
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c", "d", "e"], []])

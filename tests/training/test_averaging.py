@@ -39,7 +39,7 @@ def mean(states, weights):
     }
 
 
-def check_close(found, expected):
+def assert_close(found, expected):
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
 
@@ -51,7 +51,7 @@ def test_ema_is_its_closed_form_from_the_first_step_on(tmp_path, decay):
     used = 1 - 1 / (0.1 * 4 * STEPS) if decay is None else decay
     for step in range(len(steps.states)):
         weights = [used ** (step - earlier) for earlier in range(step + 1)]
-        check_close(steps.found[step], mean(steps.states[: step + 1], weights))
+        assert_close(steps.found[step], mean(steps.states[: step + 1], weights))
     assert len(steps.found) == 4 * STEPS
 
 
@@ -59,8 +59,8 @@ def test_swa_is_the_mean_of_the_later_epochs_ends(tmp_path):
     steps, task = watched(tmp_path, AverageWeights("swa", start=0.5))
     ends = [steps.states[epoch * STEPS - 1] for epoch in (3, 4)]
     assert not any(steps.found[: 3 * STEPS - 1])
-    check_close(steps.found[-1], mean(ends, [1, 1]))
-    check_validated(task, steps.found[-1])
+    assert_close(steps.found[-1], mean(ends, [1, 1]))
+    assert_validated_with(task, steps.found[-1])
 
 
 def test_asgd_is_the_mean_of_the_later_steps(tmp_path):
@@ -68,11 +68,11 @@ def test_asgd_is_the_mean_of_the_later_steps(tmp_path):
     average = averaging_for(Recipe(4, 0.1, 1.0, 1.0, 16, 0, 0, solver=Solver(name="asgd")))
     steps, task = watched(tmp_path, average, solver=Solver(name="asgd"), learning_rate=0.1)
     later = steps.states[2 * STEPS :]
-    check_close(steps.found[-1], mean(later, [1] * len(later)))
-    check_validated(task, steps.found[-1])
+    assert_close(steps.found[-1], mean(later, [1] * len(later)))
+    assert_validated_with(task, steps.found[-1])
 
 
-def check_validated(task, average):
+def assert_validated_with(task, average):
     """Hold the last validation loss to that of the average, not of the weights that train."""
     rows, labels = points(1)
     weights = {name: value.clone() for name, value in task.classifier.state_dict().items()}
@@ -87,7 +87,7 @@ def check_validated(task, average):
 
 def test_validation_sees_the_average_and_training_goes_on_with_the_weights(tmp_path):
     steps, task = watched(tmp_path / "ema", AverageWeights("ema", decay=0.9))
-    check_validated(task, steps.found[-1])
+    assert_validated_with(task, steps.found[-1])
     plain = Steps()
     learn(tmp_path / "plain", plain, **PLAIN)
     assert all(torch.equal(value, steps.states[-1][name]) for name, value in plain.states[-1].items())
@@ -97,16 +97,16 @@ def test_it_is_put_in_place_and_taken_out_again_whatever_happens(tmp_path):
     average = AverageWeights("ema", decay=0.9)
     steps, task = watched(tmp_path, average)
     with average.in_place(task.classifier):
-        check_close(task.classifier.state_dict(), steps.found[-1])
+        assert_close(task.classifier.state_dict(), steps.found[-1])
     with pytest.raises(ZeroDivisionError), average.in_place(task.classifier):
         _ = 1 / 0
-    check_close(task.classifier.state_dict(), steps.states[-1])
+    assert_close(task.classifier.state_dict(), steps.states[-1])
 
 
 def test_accumulated_batches_are_one_step(tmp_path):
     steps, _ = watched(tmp_path, AverageWeights("ema", decay=0.9), options={"accumulate_grad_batches": 2})
     stepped = steps.states[1::2]
-    check_close(steps.found[-1], mean(stepped, [0.9 ** (len(stepped) - n) for n in range(len(stepped))]))
+    assert_close(steps.found[-1], mean(stepped, [0.9 ** (len(stepped) - n) for n in range(len(stepped))]))
 
 
 def test_moving_statistics_are_averaged_and_what_is_frozen_stays_to_the_last_bit(tmp_path):

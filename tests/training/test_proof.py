@@ -33,7 +33,7 @@ ALWAYS = [
 TRAINING = [name for name, strategy in STRATEGIES.items() if strategy.trains_backbone]
 
 
-def prove(folder, name, family, **options):
+def assert_proven(folder, name, family, **options):
     """Train with a witness; return the trained classifier."""
     classifier = make_classifier(family)
     plan = named_plan(name, classifier, **options)
@@ -45,7 +45,7 @@ def prove(folder, name, family, **options):
 
 @pytest.mark.parametrize(("name", "family", "options"), ALWAYS)
 def test_frozen_is_frozen_and_unfrozen_learns(tmp_path, name, family, options):
-    prove(tmp_path, name, family, **options)
+    assert_proven(tmp_path, name, family, **options)
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_frozen_is_frozen_and_unfrozen_learns(tmp_path, name, family, options):
 @pytest.mark.parametrize("frozen_epochs", [0, 1])
 def test_every_strategy_on_every_family(tmp_path, name, family, frozen_epochs):
     epochs = 3 if name == "gradual" else 1
-    prove(tmp_path, name, family, epochs=epochs, frozen_epochs=frozen_epochs)
+    assert_proven(tmp_path, name, family, epochs=epochs, frozen_epochs=frozen_epochs)
 
 
 @pytest.mark.parametrize("family", ["resnet", "vit"])
@@ -62,7 +62,9 @@ def test_statistics_that_may_move_move_in_unfrozen_layers_only(tmp_path, family)
     classifier = make_classifier(family)
     plan = named_plan("gradual", classifier, epochs=2)
     classifier.frozen_statistics = False
-    train(classifier, plan, tmp_path, Witness(plan))
+    witness = Witness(plan)
+    train(classifier, plan, tmp_path, witness)
+    assert witness.epochs == plan.epochs
 
 
 class TestKnownMistakes:
@@ -72,7 +74,7 @@ class TestKnownMistakes:
         monkeypatch.setattr(ImageClassifier, "train", torch.nn.Module.train)
         monkeypatch.setattr("proving.check_frozen_features", lambda _: None)
         with pytest.raises(AssertionError, match=r"running_mean moved|num_batches_tracked moved"):
-            prove(tmp_path, "finetune_top", "resnet")
+            assert_proven(tmp_path, "finetune_top", "resnet")
 
     def test_batch_statistics_in_a_frozen_layer(self, tmp_path, monkeypatch):
         """They are used but not kept, so nothing that is saved gives them away."""
@@ -87,13 +89,13 @@ class TestKnownMistakes:
 
         monkeypatch.setattr(ImageClassifier, "train", wrong)
         with pytest.raises(AssertionError, match="computes as if it trained"):
-            prove(tmp_path, "finetune_top", "resnet")
+            assert_proven(tmp_path, "finetune_top", "resnet")
 
     @pytest.mark.parametrize(("name", "family"), [("finetune_top", "vit"), ("surgical", "convnext")])
     def test_frozen_layers_that_drop(self, tmp_path, monkeypatch, name, family):
         monkeypatch.setattr(classifier_module, "_frozen_modules", lambda _: [])
         with pytest.raises(AssertionError, match=r"computes as if it trained|features differ"):
-            prove(tmp_path, name, family)
+            assert_proven(tmp_path, name, family)
 
     def test_dropout_before_the_first_frozen_block(self, tmp_path, monkeypatch):
         """A frozen block's modules are not all that is frozen: position dropout belongs to no block."""
@@ -102,7 +104,7 @@ class TestKnownMistakes:
             classifier_module, "_frozen_modules", lambda net: [m for m in right(net) if m is not net.pos_drop]
         )
         with pytest.raises(AssertionError, match="frozen features differ"):
-            prove(tmp_path, "finetune_top", "vit")
+            assert_proven(tmp_path, "finetune_top", "vit")
 
     def test_a_layer_that_never_unfreezes(self, tmp_path):
         classifier = make_classifier("resnet")
@@ -122,13 +124,13 @@ class TestKnownMistakes:
             lambda classifier, *_: frozenset(name for name, _ in classifier.backbone.named_parameters()),
         )
         with pytest.raises(AssertionError, match="optimizer holds other tensors"):
-            prove(tmp_path, "finetune_top", "resnet")
+            assert_proven(tmp_path, "finetune_top", "resnet")
 
 
 RESUMED = [("resnet", 0), ("vit", 1)]
 
 
-def resume_everywhere(folder, family, frozen_epochs, *, applying=ApplyPlan):
+def assert_resumes_everywhere(folder, family, frozen_epochs, *, applying=ApplyPlan):
     """Train once whole; then from each epoch's checkpoint on; hold the rest of the epochs to be the same."""
 
     def fresh(place, *callbacks, checkpoint=None):
@@ -156,13 +158,13 @@ def resume_everywhere(folder, family, frozen_epochs, *, applying=ApplyPlan):
 
 @pytest.mark.parametrize(("family", "frozen_epochs"), RESUMED)
 def test_resuming_before_at_and_after_each_unfreezing_is_bit_equal(tmp_path, family, frozen_epochs):
-    resume_everywhere(tmp_path, family, frozen_epochs)
+    assert_resumes_everywhere(tmp_path, family, frozen_epochs)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_resumes_bit_equal(tmp_path, family):
-    resume_everywhere(tmp_path, family, 1)
+    assert_resumes_everywhere(tmp_path, family, 1)
 
 
 def test_freezing_again_on_resume_is_seen(tmp_path):
@@ -177,4 +179,4 @@ def test_freezing_again_on_resume_is_seen(tmp_path):
             super().on_train_epoch_start(counted, pl_module)
 
     with pytest.raises(AssertionError, match="resumed in epoch 1, it learned something else"):
-        resume_everywhere(tmp_path, "resnet", 0, applying=Refreezing)
+        assert_resumes_everywhere(tmp_path, "resnet", 0, applying=Refreezing)

@@ -30,7 +30,7 @@ def launch(folder, *cases):
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
 
 
-def check(folder, case, ranks):
+def assert_two_learn_as_one(folder, case, ranks):
     """Hold what the ranks found to each other, to their own resumed run, and to one process."""
     first, second = (found[case]["whole"] for found in ranks)
     assert first == second, f"{case}: ranks differ"
@@ -59,7 +59,7 @@ def test_two_processes_agree_resume_and_equal_one_and_mistakes_are_seen(tmp_path
     cases = ("vit with dropout", "resnet")
     ranks = launch(tmp_path, *cases)
     for case in cases:
-        check(tmp_path, case, ranks)
+        assert_two_learn_as_one(tmp_path, case, ranks)
     for mistake, said in MISTAKES.items():
         assert all(found[mistake].startswith(said) for found in ranks), ranks[0][mistake]
 
@@ -68,4 +68,4 @@ def test_two_processes_agree_resume_and_equal_one_and_mistakes_are_seen(tmp_path
 def test_two_processes_of_every_family(tmp_path):
     ranks = launch(tmp_path, *CASES)
     for case in CASES:
-        check(tmp_path, case, ranks)
+        assert_two_learn_as_one(tmp_path, case, ranks)

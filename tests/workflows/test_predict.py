@@ -141,6 +141,16 @@ class TestInterrupted:
         assert "the input has changed since the run was interrupted" in capsys.readouterr().err
         assert predict(model, "--resume") == 0
 
+    def test_it_goes_on_with_the_engine_that_was_chosen(self, model, home, monkeypatch, capsys) -> None:
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 3, KeyboardInterrupt)
+            predict(model)
+        monkeypatch.setenv("CATSDOGS_ENGINE", "compile")  # what auto would come to now
+        capsys.readouterr()
+        assert predict(model, "--resume", "--engine", "compile") == 2
+        assert "had engine 'torch', not 'compile'" in capsys.readouterr().err
+        assert predict(model, "--resume") == 0
+
     def test_nothing_to_go_on_from(self, model, home) -> None:
         assert predict(model, "--resume") == 0
         assert len(rows("rows.csv")) == 80

@@ -345,7 +345,7 @@ def test_one_rank_waits_for_the_files_of_the_first(tmp_path, monkeypatch, capsys
 
 
 class TestMistakes:
-    def refused(self, capsys, arguments, *expected):
+    def assert_refused(self, capsys, arguments, *expected):
         assert main(arguments) == 2
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
@@ -374,32 +374,32 @@ class TestMistakes:
     )
     def test_one_line_and_nothing_half_written(self, tmp_path, capsys, arguments, expected):
         run = tmp_path / "run"
-        self.refused(capsys, [*words(run, *SMALL), *arguments], expected)
+        self.assert_refused(capsys, [*words(run, *SMALL), *arguments], expected)
         assert not run.exists()
 
     def test_one_class_and_a_class_with_one_picture(self, tmp_path, capsys):
         assert main(["draw", "--out", str(tmp_path / "one"), "--kinds", "[cat]", "--per_class", "3"]) == 0
         capsys.readouterr()
-        self.refused(capsys, words(tmp_path / "run", *SMALL, root=str(tmp_path / "one")), "class")
+        self.assert_refused(capsys, words(tmp_path / "run", *SMALL, root=str(tmp_path / "one")), "class")
         source = next((tmp_path / "one").rglob("*.jpg"))
         (tmp_path / "one" / "dog").mkdir(exist_ok=True)
         (tmp_path / "one" / "dog" / "1.jpg").write_bytes(source.read_bytes())
-        self.refused(capsys, words(tmp_path / "run", *SMALL, root=str(tmp_path / "one")), "dog")
+        self.assert_refused(capsys, words(tmp_path / "run", *SMALL, root=str(tmp_path / "one")), "dog")
 
     def test_a_run_is_not_overwritten(self, tmp_path, capsys):
         run = tmp_path / "run"
         assert main(words(run, *SMALL, *PROBE)) == 0
         capsys.readouterr()
-        self.refused(capsys, words(run, *SMALL, *PROBE), "--resume")
+        self.assert_refused(capsys, words(run, *SMALL, *PROBE), "--resume")
 
     def test_a_folder_that_is_no_run_is_left_alone(self, tmp_path, capsys):
         (tmp_path / "mine.txt").write_text("keep")
-        self.refused(capsys, words(tmp_path, *SMALL), "not a run")
+        self.assert_refused(capsys, words(tmp_path, *SMALL), "not a run")
         assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
     def test_resume_of_nothing_and_with_other_flags(self, tmp_path, capsys):
-        self.refused(capsys, ["train", "--resume", str(tmp_path / "none")], "no run")
-        self.refused(capsys, ["train", "--resume", "x", "--seed", "1"], "--seed")
+        self.assert_refused(capsys, ["train", "--resume", str(tmp_path / "none")], "no run")
+        self.assert_refused(capsys, ["train", "--resume", "x", "--seed", "1"], "--seed")
 
     def test_a_truncated_checkpoint(self, finetuned, tmp_path, capsys):
         import shutil
@@ -409,11 +409,11 @@ class TestMistakes:
         (run / "summary.json").unlink()
         whole = (run / "checkpoints" / "last.ckpt").read_bytes()
         (run / "checkpoints" / "last.ckpt").write_bytes(whole[: len(whole) // 2])
-        self.refused(capsys, ["train", "--resume", str(run)], "last.ckpt")
+        self.assert_refused(capsys, ["train", "--resume", str(run)], "last.ckpt")
 
     def test_wrong_types_in_yaml(self, tmp_path, capsys):
         config = tmp_path / "c.yaml"
         config.write_text("transfer:\n  epochs: many\n")
-        self.refused(capsys, ["train", "--config", str(config)], "--transfer.epochs", "whole number")
+        self.assert_refused(capsys, ["train", "--config", str(config)], "--transfer.epochs", "whole number")
         config.write_text("transfr:\n  epochs: 1\n")
-        self.refused(capsys, ["train", "--config", str(config)], "transfr")
+        self.assert_refused(capsys, ["train", "--config", str(config)], "transfr")
