@@ -47,6 +47,7 @@ def run(arguments: list[str]) -> None:
             sort_into=_path(options.sort_into),
             sort_by=options.sort_by,
             contact_sheet=_path(options.contact_sheet),
+            save_features=_path(options.save_features),
         ),
         apply_options(options),
         patterns=NamePatterns(tuple(options.include), tuple(options.exclude)),
@@ -121,6 +122,13 @@ def _add_output(parser: OneLineParser) -> None:
         type=str | None,
         default=None,
         help="Also draw the 100 least sure pictures into this .png or .html.",
+    )
+    parser.add_argument(
+        "--save-features",
+        "--save_features",
+        type=str | None,
+        default=None,
+        help="Also write the features of every readable picture, as the head was given them, to this .npz.",
     )
 
 

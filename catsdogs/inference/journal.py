@@ -6,6 +6,7 @@ same ones after an interruption as without, and every file that is made from the
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -16,6 +17,7 @@ import numpy as np
 
 from catsdogs.core.errors import ConfigError, DataError, OutputError
 from catsdogs.core.records import ImageRecord
+from catsdogs.inference.engines.engine import Rows
 from catsdogs.inference.predictor import Answers
 
 _FORMAT = "catsdogs-answers-1"
@@ -90,7 +92,8 @@ class Journal:
         ]
         ids = [record.id for record in answers.records]
         try:
-            self._write({"ids": ids, "logits": readable, "errors": answers.errors})
+            line = {"ids": ids, "logits": readable, "errors": answers.errors}
+            self._write(line if answers.features is None else line | _packed(answers.features))
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -107,7 +110,7 @@ class Journal:
             blank = [float("nan")] * classes
             logits = np.array([row or blank for row in line["logits"]], dtype=np.float64)
             errors = {int(position): reason for position, reason in line["errors"].items()}
-            yield Answers(taken, logits.reshape(len(taken), classes), errors)
+            yield Answers(taken, logits.reshape(len(taken), classes), errors, features=_unpacked(line))
 
     def complete(
         self,
@@ -144,6 +147,19 @@ class Journal:
         """Return where the last whole line ends."""
         with self.path.open("rb") as stream:
             return sum(len(line) for line in stream if line.endswith(b"\n"))
+
+
+def _packed(features: Rows) -> dict[str, Any]:
+    """Return features (G, D) as JSON keeps them; as decimals they would take four times the space."""
+    raw = np.ascontiguousarray(features, dtype="<f4").tobytes()
+    return {"features": base64.b64encode(raw).decode("ascii"), "width": features.shape[1]}
+
+
+def _unpacked(line: Mapping[str, Any]) -> Rows | None:
+    if "features" not in line:
+        return None
+    raw = np.frombuffer(base64.b64decode(line["features"]), dtype="<f4")
+    return raw.reshape(-1, line["width"]) if line["width"] else np.empty((0, 0), dtype=np.float32)
 
 
 def _require_equal(before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from catsdogs.data.stream import Batch
-from catsdogs.inference.engines.engine import Logits, Pixels
+from catsdogs.inference.engines.engine import Pixels, Rows
 
-Score = Callable[[Iterator[Pixels]], Iterator[Logits]]
-"""Turns a stream of pixels (N, H, W, 3) into as many logits (N, C), in order: ``Engine.stream``."""
+Score = Callable[[Iterator[Pixels]], Iterator[Rows]]
+"""Turns a stream of pixels (N, H, W, 3) into as many rows (N, C), in order: ``Engine.stream``."""
 
 
-def packed(batches: Iterable[Batch], score: Score, *, size: int) -> Iterator[tuple[Batch, Logits]]:
-    """Yield each batch with the logits (G, V, C) of its pictures, in order.
+def packed(batches: Iterable[Batch], score: Score, *, size: int) -> Iterator[tuple[Batch, Rows]]:
+    """Yield each batch with the rows (G, V, C) of its pictures, in order.
 
     The engine gets ``size`` crops at a time, across the borders of pictures and batches; only the last call
     has fewer. No more crops wait than one call takes and one batch brings, beside what the engine asks for
@@ -41,8 +41,8 @@ def packed(batches: Iterable[Batch], score: Score, *, size: int) -> Iterator[tup
             yield crops
 
     known = np.empty((0, 0), dtype=np.float32)
-    for logits in score(calls()):
-        known = np.concatenate([known, logits]) if len(known) else logits
+    for rows in score(calls()):
+        known = np.concatenate([known, rows]) if len(known) else rows
         while waiting and len(known) >= _crops_of(waiting[0]):
             batch = waiting.popleft()
             yield batch, _rows_of(batch, known)
@@ -56,6 +56,6 @@ def _crops_of(batch: Batch) -> int:
     return int(good * views)
 
 
-def _rows_of(batch: Batch, known: Logits) -> Logits:
+def _rows_of(batch: Batch, known: Rows) -> Rows:
     good, views = batch.pixels.shape[:2]
     return known[: good * views].reshape(good, views, known.shape[1])

@@ -16,7 +16,7 @@ from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.data.rendering import Draw
 from catsdogs.data.stream import Batch, batches
 from catsdogs.data.views import PLAIN, View, parse_views, plain_among
-from catsdogs.inference.engines.engine import Engine, Logits
+from catsdogs.inference.engines.engine import Engine, Rows
 from catsdogs.inference.packing import packed
 from catsdogs.models.modelcard import ModelCard
 
@@ -32,12 +32,15 @@ class Answers:
         logits: Float64 (B, C), calibrated; NaN where there is an error.
         errors: Position within ``records`` -> why that picture cannot be read.
         views: What each view said, where that was asked for.
+        features: Float32 (G, D) of the readable pictures, where that was asked for: what the head was given,
+            the mean of the views.
     """
 
     records: tuple[ImageRecord, ...]
     logits: FloatArray
     errors: dict[int, str]
     views: ViewAnswers | None = None
+    features: Rows | None = None
 
 
 def _ignore(_: int) -> None:
@@ -54,6 +57,7 @@ class Predictor:
         merge: One of ``MERGES``, or ``auto``: the mean, weighted where the model has learned weights of
             these views.
         keep_views: Tell what each view said, too.
+        keep_features: Tell what the head was given, too.
         workers: Threads that decode pictures.
     """
 
@@ -65,6 +69,7 @@ class Predictor:
         tta: str = "none",
         merge: str = "auto",
         keep_views: bool = False,
+        keep_features: bool = False,
         workers: int,
     ) -> None:
         self.engine, self._card = engine, card
@@ -74,7 +79,7 @@ class Predictor:
         self._extra: tuple[View, ...] = ()
         if keep_views and self._plain is None and not self._views[0].dense_px:
             self._extra, self._plain = (PLAIN,), len(self._views)
-        self._keep_views = keep_views
+        self._keep_views, self.keeps_features = keep_views, keep_features
         self._workers = workers
 
     @property
@@ -96,23 +101,26 @@ class Predictor:
             workers=self._workers,
             draw=_draw(self._card) if views[0].draw else None,
         )
-        for batch, logits in packed(stream, self.engine.stream, size=size):
-            yield self._answer(batch, logits)
+        score = partial(self.engine.stream, features=self.keeps_features)
+        for batch, rows in packed(stream, score, size=size):
+            yield self._answer(batch, rows)
             advance(len(batch.records))
 
-    def _answer(self, batch: Batch, raw: Logits) -> Answers:
-        """Merge the raw logits (G, V, C) of a batch."""
+    def _answer(self, batch: Batch, rows: Rows) -> Answers:
+        """Merge the raw logits (G, V, C), or logits and features (G, V, C + D), of a batch."""
         shape = (len(batch.records), len(self._card.class_names))
         by_view = np.full((len(self._views) + len(self._extra), *shape), np.nan)
         if len(batch.good):
-            by_view[:, batch.good] = raw.astype(np.float64).swapaxes(0, 1) / self._card.temperature
+            raw = rows[..., : shape[1]].astype(np.float64)
+            by_view[:, batch.good] = raw.swapaxes(0, 1) / self._card.temperature
         asked = by_view[: len(self._views)]
         logits = asked[0] if len(asked) == 1 else self._merge(asked)
-        if not self._keep_views:
-            return Answers(batch.records, logits, batch.errors)
-        plain = np.full(shape, np.nan) if self._plain is None else by_view[self._plain]
-        names = tuple(view.name for view in self._views)
-        return Answers(batch.records, logits, batch.errors, ViewAnswers(names, asked, plain))
+        views = None
+        if self._keep_views:
+            plain = np.full(shape, np.nan) if self._plain is None else by_view[self._plain]
+            views = ViewAnswers(tuple(view.name for view in self._views), asked, plain)
+        features = rows[:, : len(self._views), shape[1] :].mean(axis=1) if self.keeps_features else None
+        return Answers(batch.records, logits, batch.errors, views, features)
 
 
 def merging(card: ModelCard, views: Sequence[View], merge: str) -> Callable[[FloatArray], FloatArray]:

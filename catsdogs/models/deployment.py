@@ -1,4 +1,4 @@
-"""A classifier as one graph that others can run: pixels in, logits and calibrated probabilities out."""
+"""A classifier as one graph that others can run: pixels in; logits, probabilities and features out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.folding import folded
 from catsdogs.models.weightsfile import first_line
 
-INPUT, OUTPUTS = "pixels", ("logits", "probabilities")
+INPUT, OUTPUTS = "pixels", ("logits", "probabilities", "features")
 _OPSET = 17
 # Not 1: torch.export takes a length of 1 for a constant.
 _EXAMPLES = 2
@@ -26,8 +26,8 @@ _EXAMPLES = 2
 class DeployedClassifier(nn.Module):
     """A classifier, folded, in evaluation mode, with its temperature.
 
-    Input is uint8 (B, H, W, 3), resized and cropped; output is logits (B, C), without temperature, and the
-    probabilities (B, C) that follow from them with it.
+    Input is uint8 (B, H, W, 3), resized and cropped; output is logits (B, C), without temperature, the
+    probabilities (B, C) that follow from them with it, and the features (B, D) that the head was given.
     """
 
     def __init__(self, classifier: ImageClassifier, temperature: float) -> None:
@@ -37,10 +37,11 @@ class DeployedClassifier(nn.Module):
         self.temperature = temperature
         self.eval().requires_grad_(False)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn uint8 (B, H, W, 3) into logits (B, C) and probabilities (B, C), both float32."""
-        logits = self.classifier(pixels).float()
-        return logits, torch.softmax(logits / self.temperature, dim=1)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Turn uint8 (B, H, W, 3) into logits, probabilities (both B, C) and features (B, D), all float32."""
+        features = self.classifier.features(pixels)
+        logits = self.classifier.head(features).float()
+        return logits, torch.softmax(logits / self.temperature, dim=1), features
 
 
 def to_program(deployed: DeployedClassifier) -> torch.export.ExportedProgram:

@@ -95,9 +95,15 @@ class Runner:
         """How many pictures are computed at once."""
         return self.execution.batch_size
 
-    def stream(self, batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.float32]]:
-        """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), one after the other."""
-        return map(self.logits, batches)
+    def stream(
+        self, batches: Iterable[npt.NDArray[np.uint8]], *, features: bool = False
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), one after the other.
+
+        With ``features`` the rows go on with what the head was given: (N, C + D).
+        """
+        function = self._logits_and_features if features else self._forward
+        return (self._run(function, pixels) for pixels in batches)
 
     @property
     def classifier(self) -> ImageClassifier:
@@ -111,6 +117,10 @@ class Runner:
     def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into logits float32 (N, C), without temperature."""
         return self._run(self._forward, pixels)
+
+    def _logits_and_features(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = self._classifier.features(pixels)
+        return torch.cat([self._forward(features).float(), features], dim=1)
 
     def _run(self, function: Any, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         size = self.execution.batch_size

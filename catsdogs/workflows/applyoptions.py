@@ -54,12 +54,26 @@ WITHIN_A_RUN = ApplyOptions(engine=TORCH)
 """For a model that a run has just made: a conversion would take longer than its few pictures."""
 
 
-def open_predictor(checkpoint: Path, options: ApplyOptions, *, keep_views: bool = False) -> Predictor:
-    """Return what applies a model in this process; where the engine was left open, say which it became."""
+def open_predictor(
+    checkpoint: Path, options: ApplyOptions, *, keep_views: bool = False, keep_features: bool = False
+) -> Predictor:
+    """Return what applies a model in this process; where the engine was left open, say which it became.
+
+    Args:
+        checkpoint: Run folder or model folder.
+        options: How to apply it.
+        keep_views: Tell what each view said, too.
+        keep_features: Tell what the head was given, too.
+
+    Raises:
+        UserError: The model or the engine cannot be had.
+    """
     model = load(
         checkpoint, engine=options.engine, precision=options.precision, workers=options.workers, say=say
     )
-    predictor = model.predictor(options.tta, merge=options.merge, keep_views=keep_views)
+    predictor = model.predictor(
+        options.tta, merge=options.merge, keep_views=keep_views, keep_features=keep_features
+    )
     if options.engine == AUTO:
         say(f"engine: {predictor.engine.name}, {predictor.engine.precision}")
     return predictor
@@ -74,4 +88,5 @@ def settings_of(checkpoint: Path, options: ApplyOptions, predictor: Predictor) -
         "engine": predictor.engine.name,
         "precision": predictor.engine.precision,
         "devices": options.devices,
+        "features": predictor.keeps_features,
     }

@@ -52,7 +52,9 @@ class LoadedModel:
         """``fp32`` or ``bf16``: what the network computes in."""
         return self.engine.precision
 
-    def predictor(self, tta: str = "none", *, merge: str = "auto", keep_views: bool = False) -> Predictor:
+    def predictor(
+        self, tta: str = "none", *, merge: str = "auto", keep_views: bool = False, keep_features: bool = False
+    ) -> Predictor:
         """Return a predictor over these views; the arguments are those of ``Predictor``.
 
         Raises:
@@ -64,6 +66,7 @@ class LoadedModel:
             tta=tta,
             merge=merge,
             keep_views=keep_views,
+            keep_features=keep_features,
             workers=self._workers,
         )
 

@@ -15,6 +15,7 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.files import install, require_writable
 from catsdogs.core.predictions import UNLABELLED
 from catsdogs.inference.predictor import Answers
+from catsdogs.inference.writers.features import FeaturesFile
 from catsdogs.inference.writers.formats import format_of, open_rows
 from catsdogs.inference.writers.logits import LogitsFile
 from catsdogs.inference.writers.rows import ERROR, Row, RowOptions, rows_of
@@ -36,6 +37,7 @@ class OutputOptions:
         sort_into: A folder that gets every picture as a link or copy in a folder of its class.
         sort_by: ``link`` or ``copy``.
         contact_sheet: A page of thumbnails, the doubtful first: ``.png`` or ``.html``.
+        save_features: Where the features go, if anywhere: ``.npz``.
     """
 
     output: Path
@@ -46,6 +48,7 @@ class OutputOptions:
     sort_into: Path | None = None
     sort_by: str = "link"
     contact_sheet: Path | None = None
+    save_features: Path | None = None
 
     @property
     def logits(self) -> Path:
@@ -77,11 +80,16 @@ class OutputOptions:
             if self.contact_sheet.suffix.lower() not in (".png", ".html"):
                 raise ConfigError(f"--contact-sheet ends in .png or .html, not {self.contact_sheet.name!r}")
             places.append(self.contact_sheet)
+        if self.save_features is not None:
+            if self.save_features.suffix.lower() != ".npz":
+                raise ConfigError(f"--save-features ends in .npz, not {self.save_features.name!r}")
+            places.append(self.save_features)
         if self.sort_by not in ("link", "copy"):
             raise ConfigError(f"--sort-by is link or copy, not {self.sort_by!r}")
         if len({place.absolute() for place in places}) < len(places):
             raise ConfigError(
-                f"rows, logits ({self.logits}) and submission need a file each; choose other names"
+                f"rows, logits ({self.logits}) and whatever else is written need a file each; "
+                "choose other names"
             )
         for place in (*places, self.partial):
             require_writable(place)
@@ -112,6 +120,7 @@ class Outputs:
             else None
         )
         self._sheet = ContactSheet(options.contact_sheet) if options.contact_sheet else None
+        self._features = FeaturesFile() if options.save_features else None
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.pictures = 0
@@ -128,6 +137,9 @@ class Outputs:
         self._count(rows)
         if self._submission:
             self._submission.add(ids, answers.logits, answers.errors)
+        if self._features and answers.features is not None:
+            readable = (name for position, name in enumerate(ids) if position not in answers.errors)
+            self._features.add(readable, answers.features)
         for record, row in zip(answers.records, rows, strict=True):
             if self._sorted:
                 self._sorted.add(record, row)
@@ -140,6 +152,8 @@ class Outputs:
         self._logits.save(self._options.logits)
         if self._submission and self._options.submission:
             self._submission.save(self._options.submission, clip)
+        if self._features and self._options.save_features:
+            self._features.save(self._options.save_features)
         if self._sorted:
             self._sorted.finish()
         if self._sheet:
@@ -151,6 +165,8 @@ class Outputs:
         with contextlib.suppress(OSError, ValueError):
             self._rows.close()
         self._logits.close()
+        if self._features:
+            self._features.close()
         if not self.pictures:
             self._options.partial.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from catsdogs.data.inputs import ALL_NAMES, Inputs, Pictures, find_pictures
 from catsdogs.data.patterns import NamePatterns
 from catsdogs.inference.engines.choice import AUTO
 from catsdogs.inference.journal import Journal
-from catsdogs.inference.predictor import Answers
+from catsdogs.inference.predictor import Answers, Predictor
 from catsdogs.inference.writers.submission import submission_numbers
 from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress, say, table
@@ -66,13 +66,22 @@ def predict(
         options = _asked_before(journals, options)
     with progress("predicting", len(pictures)) as advance:
         if options.devices == 1:
-            answers = _answers(checkpoint, pictures, options, journals[0], resume=resume, advance=advance)
+            keep = outputs.save_features is not None
+            predictor = open_predictor(checkpoint, options, keep_features=keep)
+            journals[0].begin(settings_of(checkpoint, options, predictor), resume=resume)
+            answers = _answers(predictor, pictures, journals[0], advance)
         else:
             from catsdogs.workflows.sharing import answer_shared
 
             try:
                 first = answer_shared(
-                    checkpoint, pictures, options, journals=journals, resume=resume, advance=advance
+                    checkpoint,
+                    pictures,
+                    options,
+                    journals=journals,
+                    resume=resume,
+                    keep_features=outputs.save_features is not None,
+                    advance=advance,
                 )
             except BaseException:
                 if not process_rank():
@@ -98,16 +107,8 @@ def _asked_before(journals: Sequence[Journal], options: ApplyOptions) -> ApplyOp
 
 
 def _answers(
-    checkpoint: Path,
-    pictures: Pictures,
-    options: ApplyOptions,
-    journal: Journal,
-    *,
-    resume: bool,
-    advance: Callable[[int], None],
+    predictor: Predictor, pictures: Pictures, journal: Journal, advance: Callable[[int], None]
 ) -> Iterator[Answers]:
-    predictor = open_predictor(checkpoint, options)
-    journal.begin(settings_of(checkpoint, options, predictor), resume=resume)
     with contextlib.closing(journal):
         for answers in journal.complete(iter(pictures), len(predictor.class_names), predictor.answers):
             yield answers
@@ -164,5 +165,11 @@ def _summarise(written: Outputs, options: OutputOptions) -> None:
     rows += [(f"unreadable: {reason}", f"{count:,}") for reason, count in written.reasons.most_common()]
     say(f"{written.pictures:,} files, {written.pictures - unreadable:,} classified")
     table("", ("", ""), rows)
-    places = (options.output, options.submission, options.sort_into, options.contact_sheet)
+    places = (
+        options.output,
+        options.submission,
+        options.sort_into,
+        options.contact_sheet,
+        options.save_features,
+    )
     say(f"written: {', '.join(str(place) for place in places if place)}")

@@ -69,6 +69,7 @@ def answer_shared(
     *,
     journals: Sequence[Journal],
     resume: bool,
+    keep_features: bool,
     advance: Callable[[int], None],
 ) -> bool:
     """Answer all pictures with one process a journal, each into its own; say whether this is the first.
@@ -83,7 +84,7 @@ def answer_shared(
 
     def answers() -> Iterator[Answers]:
         rank, ranks = trainer.global_rank, trainer.world_size
-        predictor = _open_share(trainer, checkpoint, options)
+        predictor = _open_share(trainer, checkpoint, options, keep_features=keep_features)
         journal, records = journals[rank], islice(pictures, rank, None, ranks)
         journal.begin(settings_of(checkpoint, options, predictor), resume=resume)
         with contextlib.closing(journal):
@@ -118,7 +119,12 @@ class _Drain(pl.LightningModule):
 
 
 def _open_share(
-    trainer: pl.Trainer, checkpoint: Path, options: ApplyOptions, *, keep_views: bool = False
+    trainer: pl.Trainer,
+    checkpoint: Path,
+    options: ApplyOptions,
+    *,
+    keep_views: bool = False,
+    keep_features: bool = False,
 ) -> Predictor:
     """Return what applies the model in one of the processes, which shares the cores with the others."""
     device = trainer.strategy.root_device
@@ -133,7 +139,9 @@ def _open_share(
         device=str(device),
         threads=threads,
     )
-    return model.predictor(options.tta, merge=options.merge, keep_views=keep_views)
+    return model.predictor(
+        options.tta, merge=options.merge, keep_views=keep_views, keep_features=keep_features
+    )
 
 
 class _Answers(IterableDataset[Answers]):

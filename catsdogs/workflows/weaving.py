@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from catsdogs.data.inputs import Pictures
+from catsdogs.inference.engines.engine import Rows
 from catsdogs.inference.journal import Journal
 from catsdogs.inference.predictor import Answers
 
@@ -31,6 +32,7 @@ def woven(journals: Sequence[Journal], pictures: Pictures, classes: int) -> Iter
             records=tuple(one.records[0] for one in batch),
             logits=np.concatenate([one.logits for one in batch]),
             errors={position: one.errors[0] for position, one in enumerate(batch) if one.errors},
+            features=_features(batch),
         )
 
 
@@ -45,6 +47,20 @@ def _in_turn(singles: Sequence[Iterator[Answers]]) -> Iterator[Answers]:
 
 def _one_by_one(answers: Iterator[Answers]) -> Iterator[Answers]:
     for batch in answers:
+        good = 0
         for position, record in enumerate(batch.records):
             errors = {0: batch.errors[position]} if position in batch.errors else {}
-            yield Answers((record,), batch.logits[position : position + 1], errors)
+            own = None
+            if batch.features is not None:
+                own = batch.features[good : good + 1] if not errors else batch.features[:0]
+            good += not errors
+            yield Answers((record,), batch.logits[position : position + 1], errors, features=own)
+
+
+def _features(singles: Sequence[Answers]) -> Rows | None:
+    """Join features (0 or 1, D); those of a batch that nobody could read do not know their width."""
+    known = [one.features for one in singles if one.features is not None]
+    if not known:
+        return None
+    readable = [rows for rows in known if len(rows)]
+    return np.concatenate(readable) if readable else known[0]

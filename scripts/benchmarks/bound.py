@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from benchmarks.timing import python
 
 _STEPS = 6
 
@@ -44,9 +43,7 @@ def main(words: Sequence[str]) -> None:
         reached = statistics.median(float(row["pictures_per_s"]) for row in epochs)
         waiting = statistics.median(float(row["waiting_share"]) for row in epochs)
         words = [str(run), str(options.pictures)]
-        printed = _python(
-            "-c", "import sys; from benchmarks import bound; bound.costs(*sys.argv[1:])", *words
-        )
+        printed = python("-c", "import sys; from benchmarks import bound; bound.costs(*sys.argv[1:])", *words)
     cores, data, step, alone = map(float, printed.split()[-4:])
     bound = cores / (data + step)
     print(f"decode and augmentation {1000 * data:6.2f} core-ms a picture ({options.preset})")
@@ -62,7 +59,7 @@ def _train(options: argparse.Namespace, run: Path) -> None:
     words = ["--data.root", options.data, "--data.val_fraction", "0", "--data.test_fraction", "0"]
     words += ["--model.backbone", options.backbone, "--model.weights", options.weights]
     words += ["--transfer.strategy", "finetune_full", "--transfer.epochs", str(options.epochs)]
-    _python("-m", "catsdogs", "train", *words, "--augmentation.preset", options.preset, "--run", str(run))
+    python("-m", "catsdogs", "train", *words, "--augmentation.preset", options.preset, "--run", str(run))
 
 
 def costs(run: str, pictures: str) -> None:
@@ -115,23 +112,3 @@ def _seconds(work: Callable[[], object], times: int) -> float:
         work()
         found.append(time.perf_counter() - started)
     return statistics.median(found)
-
-
-def _python(*words: str) -> str:
-    """Run Python with these words and return what it printed."""
-    place = Path(__file__).parents[1]
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_with_path(place),
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout
-
-
-def _with_path(place: Path) -> dict[str, str]:
-    paths = [str(place), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -11,7 +11,7 @@ from benchmark import main
     [
         (["regret", "--help"], "--strategies"),
         (["train", "--help"], "--pictures"),
-        (["--pictures", "8", "--help"], "--pictures"),
+        (["predict", "--help"], "--engines"),
     ],
 )
 def test_every_job_tells_its_options(words, option, capsys):
@@ -33,7 +33,7 @@ def test_the_script_names_its_jobs():
         (["regret"], "--real"),
         (["regret", "--real", "nowhere"], "there is no file nowhere"),
         (["regret", "--cells", "moon-3"], "moon-3"),
-        (["--pictures", "8"], "--data"),
+        (["predict", "--pictures", "8"], "--data"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(words, mistake, capsys):

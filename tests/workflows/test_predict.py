@@ -19,7 +19,7 @@ from catsdogs.inference.predictor import Predictor
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
-from catsdogs.models.modelfile import ModelCard, save_model
+from catsdogs.models.modelfile import ModelCard, load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +215,33 @@ class TestOutputs:
         with Image.open("sheet.png") as sheet:
             assert sheet.width > 900
 
+    @pytest.mark.parametrize("tta", ["none", "flip"])
+    def test_features_are_those_that_the_head_was_given(self, tta, model, home, photos, monkeypatch) -> None:
+        words = ["--tta", tta, "--save-features", "features.npz"]
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 3, KeyboardInterrupt)
+            assert predict(model, *words) == 130
+        assert (
+            predict(model, "--resume", "--tta", tta) == 2
+        )  # the journal holds features, and nobody wants them
+        assert predict(model, "--resume", *words) == 0
+        whole = [row for row in rows("rows.csv") if row["status"] == "ok"]
+        with np.load("features.npz") as file:
+            ids, features = json.loads(bytes(file["ids"])), file["features"]
+        assert ids == [row["path"] for row in whole]
+        assert (features.shape, features.dtype) == ((60, 96), np.float32)
+        classifier = load_model(model)[0].eval()
+        pixels = np.stack([np.asarray(Image.open(photos / name).resize((32, 32))) for name in ids])
+        views = [pixels, pixels[:, :, ::-1]] if tta == "flip" else [pixels]
+        with torch.inference_mode():
+            expected = [classifier.features(torch.from_numpy(view.copy())).numpy() for view in views]
+        together = np.corrcoef(features.ravel(), np.mean(expected, axis=0).ravel())[0, 1]
+        assert together > 0.98  # resized by another hand
+        again = np.asarray([float(row["p_dog"]) for row in whole])
+        with torch.inference_mode():
+            told = torch.softmax(classifier.head(torch.from_numpy(features)), dim=1)[:, 1].numpy()
+        np.testing.assert_allclose(told, again, atol=1e-4 if tta == "none" else 0.05)
+
     def test_json_lines_and_the_best_classes(self, model, home) -> None:
         assert predict(model, "--top-k", "2", output="rows.jsonl") == 0
         found = [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()]
@@ -228,6 +255,8 @@ class TestOutputs:
             (["--top-k", "0"], "--top-k must be 1 or more, not 0"),
             (["--abstain-below", "2"], "--abstain-below must be from 0 to 1, not 2"),
             (["--sort-into", "a", "--sort-by", "move"], "--sort-by is link or copy, not 'move'"),
+            (["--save-features", "f.csv"], "--save-features ends in .npz, not 'f.csv'"),
+            (["--save-features", "rows.npz"], "need a file each"),
             (["--contact-sheet", "sheet.pdf"], "--contact-sheet ends in .png or .html, not 'sheet.pdf'"),
             (
                 ["--contact-sheet", "rows.csv.html", "--include", "*.xyz"],

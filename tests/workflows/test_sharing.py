@@ -54,7 +54,11 @@ def test_two_processes_answer_as_one(model, tmp_path, pictures, capsys):
         output = tmp_path / f"{devices}.csv"
         words = ["predict", "--checkpoint", str(model), "--input", str(photos), "--output", str(output)]
         words += ["--devices", devices, "--precision", "fp32", "--tta", "flip"]
+        words += ["--save-features", str(tmp_path / f"{devices}-features.npz")]
         assert predicted(words, capsys, alone=devices == "1").count("written:") == 1
         written.append(output.read_bytes())
     assert written[0] == written[1]
+    one, two = (np.load(tmp_path / f"{devices}-features.npz") for devices in ("1", "2"))
+    assert bytes(one["ids"]) == bytes(two["ids"])
+    np.testing.assert_array_equal(one["features"], two["features"])
     assert len(written[0].splitlines()) == 1 + len(list(photos.iterdir()))

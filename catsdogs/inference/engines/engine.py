@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
-Logits = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -34,18 +34,24 @@ class Engine(Protocol):
         """How many pictures it computes at once; batches of this size waste nothing."""
         ...
 
-    def stream(self, batches: Iterable[Pixels]) -> Iterator[Logits]:
+    def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
         """Turn batches uint8 (N, H, W, 3), each of one picture or more, into logits float32 (N, C).
 
         They come one array a batch, in the order of the batches, and without temperature. Batches are asked
-        for a few ahead of the answer that is yielded.
+        for a few ahead of the answer that is yielded. With ``features`` the rows go on with what the head
+        was given: (N, C + D).
         """
         ...
 
 
+def outputs_of(features: bool) -> tuple[str, ...]:
+    """Return the outputs of a converted model that make the rows of a stream."""
+    return ("logits", "features") if features else ("logits",)
+
+
 def stream_in_chunks(
-    batches: Iterable[Pixels], size: int, answers: Callable[[Iterator[Pixels]], Generator[Logits, None, None]]
-) -> Iterator[Logits]:
+    batches: Iterable[Pixels], size: int, answers: Callable[[Iterator[Pixels]], Generator[Rows, None, None]]
+) -> Iterator[Rows]:
     """Run batches of any length through something that takes ``size`` pictures at a time, no more, no fewer.
 
     A batch that does not fill its last chunk is padded with black pictures: what is computed for a picture
@@ -54,7 +60,7 @@ def stream_in_chunks(
     Args:
         batches: uint8 (N, H, W, 3), each N at least 1.
         size: Of every chunk.
-        answers: Turns a stream of chunks (size, H, W, 3) into as many logits (size, C), in order.
+        answers: Turns a stream of chunks (size, H, W, 3) into as many arrays (size, ...), in order.
     """
     waiting: deque[list[int]] = deque()
 
@@ -64,9 +70,9 @@ def stream_in_chunks(
             waiting.append([len(piece) for piece in pieces])
             yield from (_filled(piece, size) for piece in pieces)
 
-    rows: list[Logits] = []
-    for logits in answers(chunks()):
-        rows.append(logits[: waiting[0][len(rows)]])
+    rows: list[Rows] = []
+    for some in answers(chunks()):
+        rows.append(some[: waiting[0][len(rows)]])
         if len(rows) == len(waiting[0]):
             waiting.popleft()
             yield np.concatenate(rows) if len(rows) > 1 else rows[0]

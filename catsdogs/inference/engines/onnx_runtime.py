@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
 
 from catsdogs.core.errors import ConfigError, ModelError
-from catsdogs.inference.engines.engine import Logits, Pixels, stream_in_chunks
+from catsdogs.inference.engines.engine import Pixels, Rows, outputs_of, stream_in_chunks
 
 NAME = "onnxruntime"
 # Small batches stay in the processor's cache; 32 at once were a third slower.
@@ -42,13 +45,13 @@ class OnnxRuntimeEngine:
         except Exception as error:  # its errors share no base class of their own
             raise ModelError(f"ONNX Runtime cannot run this model: {str(error).splitlines()[0]}") from error
 
-    def stream(self, batches: Iterable[Pixels]) -> Iterator[Logits]:
-        """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), as ``Engine`` says."""
-        return stream_in_chunks(batches, self.batch_size, self._answers)
+    def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
+        """Turn batches uint8 (N, H, W, 3) into rows float32 (N, C) or (N, C + D), as ``Engine`` says."""
+        return stream_in_chunks(batches, self.batch_size, partial(self._answers, outputs_of(features)))
 
-    def _answers(self, chunks: Iterator[Pixels]) -> Generator[Logits, None, None]:
+    def _answers(self, outputs: Sequence[str], chunks: Iterator[Pixels]) -> Generator[Rows, None, None]:
         for chunk in chunks:
-            yield self._session.run(["logits"], {"pixels": chunk})[0]
+            yield np.concatenate(self._session.run(outputs, {"pixels": chunk}), axis=1)
 
 
 def refuse_bf16(precision: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from catsdogs.core.errors import ModelError
-from catsdogs.inference.engines.engine import Logits, Pixels, stream_in_chunks
+from catsdogs.inference.engines.engine import Pixels, Rows, outputs_of, stream_in_chunks
 
 NAME = "openvino"
 # One stream and batches that stay in the processor's cache were fastest; 32 at once were a fifth slower.
@@ -53,23 +56,23 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run this model: {str(error).splitlines()[0]}") from error
 
-    def stream(self, batches: Iterable[Pixels]) -> Iterator[Logits]:
-        """Turn batches uint8 (N, H, W, 3) into logits float32 (N, C), as ``Engine`` says."""
-        return stream_in_chunks(batches, self.batch_size, self._answers)
+    def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
+        """Turn batches uint8 (N, H, W, 3) into rows float32 (N, C) or (N, C + D), as ``Engine`` says."""
+        return stream_in_chunks(batches, self.batch_size, partial(self._answers, outputs_of(features)))
 
-    def _answers(self, chunks: Iterator[Pixels]) -> Generator[Logits, None, None]:
+    def _answers(self, names: Sequence[str], chunks: Iterator[Pixels]) -> Generator[Rows, None, None]:
         """Start requests in turn; before one is used again its answer, the oldest, is waited for."""
-        output = self._compiled.output("logits")
+        outputs = [self._compiled.output(name) for name in names]
         # The chunks are kept: a request reads where they lie.
         running: deque[tuple[Any, Pixels]] = deque()
         free = deque(self._requests)
 
-        def oldest() -> Logits:
+        def oldest() -> Rows:
             request, _ = running.popleft()
             request.wait()
-            logits: Logits = request.get_tensor(output).data.copy()
+            rows = np.concatenate([request.get_tensor(output).data for output in outputs], axis=1)
             free.append(request)
-            return logits
+            return rows
 
         try:
             for chunk in chunks:

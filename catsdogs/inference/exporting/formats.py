@@ -20,6 +20,7 @@ Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 Run = Callable[[Pixels], Outputs]
 # What openvino and torch-export keep our words under.
 SECTION = "catsdogs"
+_JUDGED = OUTPUTS[:2]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _open_onnx(path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(pixels: Pixels) -> Outputs:
-        logits, probabilities = session.run(list(OUTPUTS), {INPUT: pixels})
+        logits, probabilities = session.run(list(_JUDGED), {INPUT: pixels})
         return logits, probabilities
 
     return run
@@ -80,7 +81,7 @@ def _open_openvino(path: Path) -> Run:
 
     def run(pixels: Pixels) -> Outputs:
         found = compiled([pixels])
-        logits, probabilities = (found[compiled.output(name)].copy() for name in OUTPUTS)
+        logits, probabilities = (found[compiled.output(name)].copy() for name in _JUDGED)
         return logits, probabilities
 
     return run
@@ -98,7 +99,7 @@ def _open_program(path: Path) -> Run:
 
     def run(pixels: Pixels) -> Outputs:
         with torch.inference_mode():
-            logits, probabilities = module(torch.from_numpy(pixels))
+            logits, probabilities, _ = module(torch.from_numpy(pixels))
         return logits.numpy(), probabilities.numpy()
 
     return run

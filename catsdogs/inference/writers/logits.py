@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import zipfile
 from array import array
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from catsdogs.core.files import replacing
 from catsdogs.core.predictions import UNLABELLED, FloatArray
+from catsdogs.inference.writers.npzmembers import Texts, add_member, add_whole
 
 
 class LogitsFile:
@@ -23,7 +22,7 @@ class LogitsFile:
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._class_names = list(class_names)
-        self._ids, self._reasons = _Texts(), _Texts()
+        self._ids, self._reasons = Texts(), Texts()
         self._logits: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         self._positions = array("q")
 
@@ -42,47 +41,16 @@ class LogitsFile:
         labels = np.full(count, UNLABELLED, dtype="<i8")
         positions = np.array(self._positions, dtype="<i8")
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            _member(archive, "ids", "|u1", *self._ids.finished())
+            add_member(archive, "ids", "|u1", *self._ids.finished())
             classes = np.frombuffer(json.dumps(self._class_names).encode("ascii"), dtype="|u1")
-            _whole(archive, "class_names", classes)
-            _member(archive, "logits", "<f8", self._logits, (count, len(self._class_names)))
-            _whole(archive, "labels", labels)
-            _whole(archive, "error_positions", positions)
-            _member(archive, "error_reasons", "|u1", *self._reasons.finished())
+            add_whole(archive, "class_names", classes)
+            add_member(archive, "logits", "<f8", self._logits, (count, len(self._class_names)))
+            add_whole(archive, "labels", labels)
+            add_whole(archive, "error_positions", positions)
+            add_member(archive, "error_reasons", "|u1", *self._reasons.finished())
         self.close()
 
     def close(self) -> None:
         """Let go of the temporary files."""
         for file in (self._logits, self._ids.file, self._reasons.file):
             file.close()
-
-
-class _Texts:
-    """A list of strings as ASCII JSON in a temporary file."""
-
-    def __init__(self) -> None:
-        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self.file.write(b"[")
-        self.count = 0
-
-    def add(self, value: str) -> None:
-        self.file.write((b", " if self.count else b"") + json.dumps(value).encode("ascii"))
-        self.count += 1
-
-    def finished(self) -> tuple[IO[bytes], tuple[int]]:
-        end = self.file.seek(0, 2)
-        self.file.write(b"]")
-        return self.file, (end + 1,)
-
-
-def _whole(archive: zipfile.ZipFile, name: str, values: npt.NDArray[np.generic]) -> None:
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-        np.lib.format.write_array(stream, values)
-
-
-def _member(archive: zipfile.ZipFile, name: str, kind: str, file: IO[bytes], shape: tuple[int, ...]) -> None:
-    header = {"descr": kind, "fortran_order": False, "shape": shape}
-    file.seek(0)
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        shutil.copyfileobj(file, stream, 2**20)

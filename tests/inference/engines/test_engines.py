@@ -19,7 +19,7 @@ from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.modelcard import ModelCard, load_card
-from catsdogs.models.modelfile import save_model, save_temperature
+from catsdogs.models.modelfile import load_model, save_model, save_temperature
 
 CONVERTED = converted.ENGINES
 
@@ -91,6 +91,17 @@ class TestAgreement:
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
         assert wanted.std(axis=0).min() > 0.005  # the test can tell pictures apart
         assert (engine.name, engine.precision) == (name, "fp32")
+
+    @pytest.mark.parametrize("name", [*CONVERTED, "torch"])
+    def test_features_stand_beside_the_logits_that_follow_from_them(self, name, model, warm, pixels) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        rows = np.concatenate(list(engine.stream([pixels[:3], pixels[3:]], features=True)))
+        logits = next(iter(engine.stream([pixels])))
+        classifier = load_model(model)[0].eval()
+        with torch.inference_mode():
+            features = classifier.features(torch.from_numpy(pixels)).numpy()
+        np.testing.assert_allclose(rows[:, : logits.shape[1]], logits, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(rows[:, logits.shape[1] :], features, rtol=1e-3, atol=1e-4)
 
     @pytest.mark.parametrize("name", CONVERTED)
     def test_fp32_says_the_same_again_and_of_a_picture_alone(self, name: str, model, warm, pixels) -> None:
