@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import DataError, OutputError, PictureError
 from catsdogs.core.files import replacing
-from catsdogs.data.stores import Entry, failure_reason, too_large
+from catsdogs.data.entries import Entry, failure_reason, renamed_apart, too_large, version_of
 from catsdogs.data.zipmembers import Member, PositionedFile, contents
 
 # An inner zip that is compressed itself is unpacked to the cache; a larger one is refused.
@@ -34,20 +32,6 @@ def open_zip(root: str) -> ZipStore:
 @functools.lru_cache(maxsize=64)
 def _open_version(root: str, *_version: str | int) -> ZipStore:
     return ZipStore(root)
-
-
-def version_of(root: str) -> tuple[str | int, ...]:
-    """Return what tells one state of a file from another: its path, size and time.
-
-    Raises:
-        DataError: There is no such file.
-    """
-    path = Path(root).absolute()
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise DataError(f"{root} cannot be opened: {failure_reason(error)}") from error
-    return str(path), found.st_size, found.st_mtime_ns
 
 
 def opens_as_zip(root: str) -> bool:
@@ -107,36 +91,6 @@ class ZipStore:
         if member.size > limit_bytes:
             raise too_large(limit_bytes)
         return b"".join(member.pieces())
-
-
-class _Named(Protocol):
-    """A named tuple with a name."""
-
-    @property
-    def name(self) -> str: ...
-
-    def _replace(self, *, name: str) -> Any: ...
-
-
-M = TypeVar("M", bound=_Named)
-
-
-def renamed_apart(members: Sequence[M]) -> Iterator[M]:
-    """Give every member a name of its own; the first of a name keeps it."""
-    taken = {member.name for member in members}
-    occurrences: Counter[str] = Counter()
-    for member in members:
-        occurrences[member.name] += 1
-        name = member.name
-        while occurrences[member.name] > 1 and name in taken:
-            name = _numbered(member.name, occurrences[member.name])
-            occurrences[member.name] += name in taken
-        taken.add(name)
-        yield member._replace(name=name)
-
-
-def _numbered(name: str, number: int) -> str:
-    return re.sub(r"(\.[^./]*)?\Z", rf" ({number})\1", name, count=1)
 
 
 def _is_archive_of_archives(members: Sequence[Member]) -> bool:

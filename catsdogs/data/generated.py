@@ -28,7 +28,7 @@ from catsdogs.data.drawing.canvas import Canvas
 from catsdogs.data.drawing.coats import Coat
 from catsdogs.data.drawing.kinds import ANATOMIES
 from catsdogs.data.drawing.scenery import paint_background, paint_foreground, photographed
-from catsdogs.data.stores import Entry, too_large
+from catsdogs.data.entries import Entry, too_large
 
 KINDS: tuple[str, ...] = tuple(ANATOMIES)
 NOTE = "Drawn by catsdogs; not a photo"

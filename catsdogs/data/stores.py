@@ -8,28 +8,15 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from catsdogs.core.errors import DataError, PictureError
+from catsdogs.data.entries import Entry, failure_reason, too_large
 
 # A pipe must not make the reader wait, and a terminal must not become ours.
 _OPEN_FLAGS = (
     os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 )
-
-
-class Entry(NamedTuple):
-    """One file of a store.
-
-    Attributes:
-        name: Its name inside the store, with forward slashes.
-        size: In bytes.
-        fingerprint: Changes when the content does: size and time of a file, size and checksum in a zip.
-    """
-
-    name: str
-    size: int
-    fingerprint: str
 
 
 class Store(Protocol):
@@ -104,18 +91,6 @@ def open_store(root: str) -> Store:
     from catsdogs.data.tars import is_tar, open_tar
 
     return open_tar(root) if is_tar(root) else open_zip(root)
-
-
-def failure_reason(error: Exception) -> str:
-    """Return why the system refused a file, in a few words that are the same for every file."""
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return (reason or type(error).__name__).lower()
-
-
-def too_large(limit_bytes: int) -> PictureError:
-    """Return the error of a file beyond the limit."""
-    megabytes, rest = divmod(limit_bytes, 2**20)
-    return PictureError(f"larger than {limit_bytes} bytes" if rest else f"larger than {megabytes} MB")
 
 
 class FolderStore:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from catsdogs.core.errors import DataError, PictureError
-from catsdogs.data.archives import MAX_UNPACKED_BYTES, renamed_apart, version_of
-from catsdogs.data.stores import Entry, failure_reason, too_large
+from catsdogs.data.archives import MAX_UNPACKED_BYTES
+from catsdogs.data.entries import Entry, failure_reason, renamed_apart, too_large, version_of
 from catsdogs.data.zipmembers import PositionedFile
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")

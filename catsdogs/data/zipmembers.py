@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from catsdogs.core.errors import DataError, PictureError
-from catsdogs.data.stores import failure_reason
+from catsdogs.data.entries import failure_reason
 
 _PIECE_BYTES = 2**20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # magic, ..., length of the name, length of what follows it
