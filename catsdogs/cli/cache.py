@@ -21,7 +21,7 @@ from catsdogs.transfer.cache import CacheSummary, FeatureCache
 # else, so that only these names are touched.
 _KINDS = {
     "audits": ("audit", r"[0-9a-f]{16}\.npz|near-[0-9a-f]{32}\.json"),
-    "unpacked archives": ("archives", r"[0-9a-f]{32}\.zip"),
+    "unpacked archives": ("archives", r"[0-9a-f]{32}\.(?:zip|tar|cut\.tar)"),
     "converted models": ("engines", r"[0-9a-f]{32}\.onnx"),
     "timing trials": ("", r"trials\.json"),
 }

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from catsdogs.core.cachefolder import cache_folder
-from catsdogs.core.errors import DataError, OutputError, PictureError
-from catsdogs.core.files import replacing
-from catsdogs.data.entries import Entry, failure_reason, renamed_apart, too_large, version_of
-from catsdogs.data.zipmembers import Member, PositionedFile, contents
+from catsdogs.core.errors import DataError, PictureError
+from catsdogs.data.entries import Entry, renamed_apart, too_large, version_of
+from catsdogs.data.positioned import PositionedFile
+from catsdogs.data.unpacked import place_of, require_limit, require_room, unpack
+from catsdogs.data.zipmembers import Member, contents
 
-# An inner zip that is compressed itself is unpacked to the cache; a larger one is refused.
-MAX_UNPACKED_BYTES = 32 * 2**30
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -56,12 +53,14 @@ class ZipStore:
         """Read the table of contents.
 
         Raises:
-            DataError: The file is not a readable zip, or one of its inner zips is not.
+            DataError: The file is not a readable zip, or one of its inner zips is not, or these unpack to
+                more than ``unpacked.MAX_UNPACKED_BYTES``.
+            OutputError: There is no room in the cache for its inner zips.
         """
         self.root = root
         members = contents(PositionedFile.open(root), root)
         if _is_archive_of_archives(members):
-            members = [inner for member in members for inner in _inside(root, member)]
+            members = list(_opened_up(root, members))
         self._members = {member.name: member for member in sorted(renamed_apart(members))}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -102,29 +101,47 @@ def _is_hidden(name: str) -> bool:
     return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
 
 
-def _inside(root: str, outer: Member) -> list[Member]:
-    """Return the files of an inner zip under its name; anything else as it is."""
-    if not outer.name.lower().endswith(".zip") or _is_hidden(outer.name):
-        return [outer]
+def _opened_up(root: str, members: Sequence[Member]) -> Iterator[Member]:
+    """Yield the files of inner zips under their names; anything else as it is.
+
+    Raises:
+        DataError: An inner zip cannot be read, or all of them together unpack to too much.
+        OutputError: The cache has no room for them.
+    """
+    places = {
+        member: place_of(root, member.name, member.size, member.crc, suffix=".zip")
+        for member in members
+        if _is_zip(member) and member.is_packed
+    }
+    require_limit(root, sum(member.size for member in places))
+    missing = [member for member, place in places.items() if not _is_there(place, member)]
+    require_room(root, sum(member.size for member in missing))
+    for member in members:
+        if _is_zip(member):
+            yield from _inside(root, member, places.get(member))
+        else:
+            yield member
+
+
+def _is_zip(member: Member) -> bool:
+    return member.name.lower().endswith(".zip") and not _is_hidden(member.name)
+
+
+def _is_there(place: Path, member: Member) -> bool:
+    return place.is_file() and place.stat().st_size == member.size
+
+
+def _inside(root: str, outer: Member, place: Path | None) -> list[Member]:
+    """Return the files of an inner zip, which is unpacked to its place in the cache where it has one."""
     title = f"{root}/{outer.name}"
     try:
-        file = outer.in_place() or _unpacked_to_cache(root, outer)
+        if place is not None and not _is_there(place, outer):
+            unpack(root, outer.pieces(), place)
+        file = PositionedFile.open(str(place)) if place is not None else outer.in_place()
+        return [inner._replace(name=f"{outer.name}/{inner.name}") for inner in contents(file, title)]
     except PictureError as error:
         raise DataError(f"{title} cannot be read: {error}") from error
-    return [inner._replace(name=f"{outer.name}/{inner.name}") for inner in contents(file, title)]
-
-
-def _unpacked_to_cache(root: str, member: Member) -> PositionedFile:
-    """Return a member as a file of its own, made once a version of the archive; deflate cannot seek."""
-    if member.size > MAX_UNPACKED_BYTES:
-        raise too_large(MAX_UNPACKED_BYTES)
-    version = repr((*version_of(root), member.name, member.size, member.crc))
-    key = hashlib.sha256(version.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    path = cache_folder() / "archives" / f"{key}.zip"
-    if not path.is_file() or path.stat().st_size != member.size:
-        try:
-            with replacing(path) as temporary, temporary.open("wb") as stream:
-                stream.writelines(member.pieces())
-        except OSError as error:
-            raise OutputError(f"cannot unpack {root} to {path.parent}: {failure_reason(error)}") from error
-    return PositionedFile.open(str(path))
+    except DataError:
+        if place is not None:
+            place.unlink(missing_ok=True)  # no zip after all
+        raise

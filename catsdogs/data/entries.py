@@ -74,7 +74,7 @@ def renamed_apart(members: Sequence[M]) -> Iterator[M]:
             name = _numbered(member.name, occurrences[member.name])
             occurrences[member.name] += name in taken
         taken.add(name)
-        yield member._replace(name=name)
+        yield member if name == member.name else member._replace(name=name)
 
 
 def _numbered(name: str, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections import deque
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from catsdogs.core.errors import DataError, PictureError
-from catsdogs.data.entries import Entry, failure_reason, too_large
+from catsdogs.data.entries import Entry, failure_reason, too_large, version_of
 
 # A pipe must not make the reader wait, and a terminal must not become ours.
 _OPEN_FLAGS = (
@@ -69,6 +70,7 @@ def open_store(root: str) -> Store:
 
     Raises:
         DataError: The root is missing, or is neither a folder nor a readable archive.
+        OutputError: What it holds packed does not fit into the cache.
     """
     if is_drawn(root):
         from catsdogs.data.generated import DrawnStore
@@ -84,13 +86,16 @@ def open_store(root: str) -> Store:
         return FolderStore(root)
     if not stat.S_ISREG(mode):
         raise DataError(f"{root} is not a folder or a zip")
-    from catsdogs.data.archives import open_zip, opens_as_zip
+    return _archive_opener(root, *version_of(root))(root)
 
-    if opens_as_zip(root):
-        return open_zip(root)
+
+# A look into a compressed tar costs as much as many pictures.
+@functools.lru_cache(maxsize=256)
+def _archive_opener(root: str, *_version: str | int) -> Callable[[str], Store]:
+    from catsdogs.data.archives import open_zip, opens_as_zip
     from catsdogs.data.tars import is_tar, open_tar
 
-    return open_tar(root) if is_tar(root) else open_zip(root)
+    return open_zip if opens_as_zip(root) or not is_tar(root) else open_tar
 
 
 class FolderStore:

@@ -1,39 +1,30 @@
-"""TarStore: pictures straight out of a tar, plain, gzipped or bzip2ed, without unpacking it to disk.
+"""TarStore: pictures straight out of a tar, plain, gzipped or bzip2ed.
 
-The table of contents is read once, with ``tarfile``; limits hold before anything is allocated. Members of a
-plain tar are read where they lie. A compressed one can only be read forwards: a cursor goes through it once,
-and keeps for a moment what threads that run ahead have passed over.
+The table of contents is read once, within limits. Members are read where they lie, in any order and by any
+number of threads and processes; a compressed tar, which cannot seek, is unpacked to the cache first.
 """
 
 from __future__ import annotations
 
 import bz2
-import contextlib
 import functools
 import gzip
 import tarfile
-import threading
-import weakref
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from catsdogs.core.errors import DataError, PictureError
-from catsdogs.data.archives import MAX_UNPACKED_BYTES
-from catsdogs.data.entries import Entry, failure_reason, renamed_apart, too_large, version_of
-from catsdogs.data.zipmembers import PositionedFile
+from catsdogs.data.entries import Entry, renamed_apart, too_large, version_of
+from catsdogs.data.positioned import PositionedFile
+from catsdogs.data.tarmembers import contents
+from catsdogs.data.unpacked import place_of, unpack
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
-# What tarfile would read into memory as a header is a kilobyte in honest archives.
-_MOST_HEADER_BYTES = 2**20
-_HEADERS = frozenset(
-    {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME}
-    | {tarfile.GNUTYPE_LONGLINK}
-)
-_KEPT_BYTES = 64 * 2**20
-_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, ArithmeticError)
+_PIECE_BYTES = 2**20
+# What gzip, bz2 and the first header of a tar raise.
+_BROKEN = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, LookupError, ArithmeticError)
 
 
 def is_tar(path: str) -> bool:
@@ -52,6 +43,7 @@ def open_tar(root: str) -> TarStore:
 
     Raises:
         DataError: The file is missing, or is not a readable tar.
+        OutputError: It is compressed, and the cache has no room for it.
     """
     return _open_version(root, *version_of(root))
 
@@ -59,24 +51,6 @@ def open_tar(root: str) -> TarStore:
 @functools.lru_cache(maxsize=8)
 def _open_version(root: str, *_version: str | int) -> TarStore:
     return TarStore(root)
-
-
-class _Member(NamedTuple):
-    """One file in a tar.
-
-    Attributes:
-        name: As it stands there; it is never a path of this machine.
-        start: Position of its bytes in the unpacked archive.
-        size: In bytes.
-        fingerprint: Changes when the content is likely to have.
-        problem: Why it cannot be read, if that is known.
-    """
-
-    name: str
-    start: int
-    size: int
-    fingerprint: str
-    problem: str | None
 
 
 class TarStore:
@@ -88,18 +62,28 @@ class TarStore:
     """
 
     def __init__(self, root: str) -> None:
-        """Read the table of contents.
+        """Read the table of contents, after unpacking a compressed tar once a version of it.
 
         Raises:
-            DataError: The file is not a readable tar, or unpacks to more than ``MAX_UNPACKED_BYTES``.
+            DataError: The file is not a readable tar, has more members than fit into memory, or unpacks to
+                more than ``unpacked.MAX_UNPACKED_BYTES``.
+            OutputError: It is compressed, and the cache has no room for it.
         """
         self.root = root
-        self.damage: str | None = None
-        members = list(self._contents())
+        self._file = PositionedFile.open(root)
+        place = None
+        if _compression(root):
+            place = _unpacked(root)
+            self._file = PositionedFile.open(str(place))
+        try:
+            members, self.damage = contents(self._file, root)
+        except DataError:
+            if place is not None:
+                place.unlink(missing_ok=True)  # no tar after all
+            raise
+        if place is not None and place.name.endswith(_CUT):
+            self.damage = self.damage or "it is damaged"
         self._members = {member.name: member for member in sorted(renamed_apart(members))}
-        with Path(root).open("rb") as stream:
-            packed = _compression(stream.read(3)) is not None
-        self._file: PositionedFile | _Cursor = _Cursor(root, members) if packed else PositionedFile.open(root)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the path alone: another process opens the file itself."""
@@ -128,124 +112,49 @@ class TarStore:
             raise too_large(limit_bytes)
         try:
             data = self._file.read_at(member.start, member.size)
-        except _BROKEN as error:
-            raise PictureError("truncated" if isinstance(error, EOFError) else "damaged") from error
+        except (OSError, OverflowError) as error:
+            raise PictureError("damaged") from error
         if len(data) < member.size:
             raise PictureError("truncated")
         return data
 
-    def _contents(self) -> Iterator[_Member]:
+
+# The names of unpacked tars end so; the second where the compressed one breaks off.
+_WHOLE, _CUT = ".tar", ".cut.tar"
+
+
+def _unpacked(root: str) -> Path:
+    """Return the file that a compressed tar unpacks to, as far as it can be unpacked."""
+    whole, cut = (place_of(root, suffix=suffix) for suffix in (_WHOLE, _CUT))
+    for place in (whole, cut):
+        if place.is_file():
+            return place
+    pieces = _Pieces(root)
+    unpack(root, pieces, whole)
+    if pieces.broken:
+        return whole.replace(cut)
+    return whole
+
+
+class _Pieces:
+    """The unpacked bytes of a compressed file.
+
+    Attributes:
+        broken: Whether they break off.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.broken = False
+
+    def __iter__(self) -> Iterator[bytes]:
         try:
-            with (
-                _opened(self.root) as stream,
-                tarfile.open(
-                    fileobj=stream, mode="r:", tarinfo=_CheckedInfo, errors="surrogateescape"
-                ) as archive,
-            ):
-                yield from self._listed(archive)
-                stream.seek(archive.offset)
-                if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
-                    self.damage = "its table of contents breaks off"
-        except DataError:
-            raise
-        except tarfile.ReadError as error:
-            if not hasattr(self, "_begun"):
-                raise DataError(f"{self.root} is not a folder or a readable archive: {error}") from error
-            self.damage = "it is truncated"
-        except _BROKEN as error:
-            self.damage = f"it is damaged ({failure_reason(error)})"
-
-    def _listed(self, archive: tarfile.TarFile) -> Iterator[_Member]:
-        self._begun = True
-        reached = -1
-        while (info := archive.next()) is not None:
-            archive.members.clear()  # type: ignore[attr-defined]  # a million of them need not be kept twice
-            if archive.offset <= reached:
-                self.damage = "its table of contents leads back"
-                return
-            reached = archive.offset
-            if reached > MAX_UNPACKED_BYTES and _is_packed(archive):
-                raise DataError(f"{self.root} unpacks to more than {MAX_UNPACKED_BYTES // 2**30} GB")
-            if not info.isdir():
-                fingerprint = f"{info.size}-{info.mtime}-{info.chksum:o}"
-                name = info.name.removeprefix("./") or info.name
-                yield _Member(name, info.offset_data, info.size, fingerprint, _problem(info))
-
-
-class _CheckedInfo(tarfile.TarInfo):
-    """Refuses headers that would take memory or time that no honest archive needs."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:
-        """Check the header before ``tarfile`` follows it; this is the hook that it offers."""
-        if self.size < 0 or (self.type in _HEADERS and self.size > _MOST_HEADER_BYTES):
-            raise tarfile.ReadError("a header that cannot be")
-        return super()._proc_member(archive)  # type: ignore[misc]
-
-
-class _Cursor:
-    """Goes forwards through a compressed tar; what it has to pass over is kept for other threads."""
-
-    def __init__(self, root: str, members: list[_Member]) -> None:
-        self._root = root
-        self._order = sorted((member.start, member.size) for member in members if member.problem is None)
-        self._places = {start: place for place, (start, _) in enumerate(self._order)}
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._next = 0
-        self._stream: IO[bytes] | None = None
-        self._lock = threading.Lock()
-
-    def read_at(self, start: int, size: int) -> bytes:
-        with self._lock:
-            if start in self._kept:
-                return self._kept.pop(start)
-            place = self._places[start]
-            try:
-                stream = self._opened()
-                if place >= self._next:
-                    self._pass_over(stream, place)
-                stream.seek(start)  # backwards means from the beginning, again
-                data = stream.read(size)
-            except BaseException:
-                self._close()
-                raise
-            self._next = place + 1
-            return data
-
-    def _pass_over(self, stream: IO[bytes], place: int) -> None:
-        for start, size in self._order[self._next : place]:
-            if size <= _KEPT_BYTES // 4:
-                stream.seek(start)
-                self._kept[start] = stream.read(size)
-        while sum(map(len, self._kept.values())) > _KEPT_BYTES:
-            self._kept.popitem(last=False)
-
-    def _opened(self) -> IO[bytes]:
-        if self._stream is None:
-            self._stream = _opened(self._root)
-            weakref.finalize(self, _close_quietly, self._stream)
-        return self._stream
-
-    def _close(self) -> None:
-        if self._stream is not None:
-            _close_quietly(self._stream)
-        self._stream, self._next = None, 0
-
-
-def _close_quietly(stream: IO[bytes]) -> None:
-    with contextlib.suppress(*_BROKEN):
-        stream.close()
-
-
-def _problem(info: tarfile.TarInfo) -> str | None:
-    if info.issparse():
-        return "a sparse file in an archive"
-    return None if info.isfile() else "not a regular file"
-
-
-def _compression(magic: bytes) -> Any:
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.open
-    return bz2.open if magic == b"BZh" else None
+            with _opened(self._path) as stream:
+                # A larger read would lose what lies before the damage.
+                while piece := stream.read1(_PIECE_BYTES):  # type: ignore[attr-defined]
+                    yield piece
+        except (EOFError, OSError, zlib.error, ValueError):
+            self.broken = True
 
 
 def _opened(path: str) -> IO[bytes]:
@@ -254,11 +163,14 @@ def _opened(path: str) -> IO[bytes]:
     Raises:
         OSError: It cannot be opened.
     """
-    with Path(path).open("rb") as stream:
-        opener = _compression(stream.read(3))
-    opened: IO[bytes] = opener(path, "rb") if opener else open(path, "rb")  # noqa: PTH123, SIM115
+    opened: IO[bytes] = (_compression(path) or open)(path, "rb")
     return opened
 
 
-def _is_packed(archive: tarfile.TarFile) -> bool:
-    return isinstance(archive.fileobj, gzip.GzipFile | bz2.BZ2File)
+def _compression(path: str) -> Any:
+    """Return what opens a compressed file; None where it is not."""
+    with Path(path).open("rb") as stream:
+        magic = stream.read(3)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.open
+    return bz2.open if magic == b"BZh" else None

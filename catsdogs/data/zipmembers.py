@@ -1,23 +1,18 @@
-"""One zip: its table of contents, and the bytes of each file in it.
-
-Every read names its own position (``pread``), so nothing that is shared holds a file offset: a fork or a
-second thread cannot disturb it. ``zipfile`` reads the table of contents only.
-"""
+"""One zip: its table of contents, which ``zipfile`` reads, and the bytes of each file in it."""
 
 from __future__ import annotations
 
 import io
-import os
 import stat
 import struct
-import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from catsdogs.core.errors import DataError, PictureError
 from catsdogs.data.entries import failure_reason
+from catsdogs.data.positioned import PositionedFile, Stream
 
 _PIECE_BYTES = 2**20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # magic, ..., length of the name, length of what follows it
@@ -25,87 +20,6 @@ _ENCRYPTED, _UTF8_NAME = 0x1, 0x800
 _DOS = 0
 # What zipfile raises for a damaged table of contents; ArithmeticError where a position overflows.
 _NOT_A_ZIP = (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, ArithmeticError, struct.error)
-
-
-class PositionedFile:
-    """An open file, or a part of one, that is read at given positions."""
-
-    def __init__(self, handle: _Handle, start: int, size: int) -> None:
-        self._handle = handle
-        self._start = start
-        self.size = size
-
-    @classmethod
-    def open(cls, path: str) -> PositionedFile:
-        """Return the whole file of this path.
-
-        Raises:
-            DataError: It cannot be opened.
-        """
-        try:
-            handle = _Handle(path)
-        except OSError as error:
-            raise DataError(f"{path} cannot be opened: {failure_reason(error)}") from error
-        return cls(handle, 0, os.fstat(handle.number).st_size)
-
-    def part(self, start: int, size: int) -> PositionedFile:
-        """Return ``size`` bytes of this file as a file."""
-        return PositionedFile(self._handle, self._start + start, size)
-
-    def read_at(self, start: int, count: int) -> bytes:
-        """Return up to ``count`` bytes; none where the file ends."""
-        count = min(count, self.size - start)
-        return self._handle.read_at(self._start + start, count) if start >= 0 and count > 0 else b""
-
-
-class _Handle:
-    """An open file that is closed with its last user."""
-
-    def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self._lock = threading.Lock()
-
-    def __del__(self) -> None:
-        if hasattr(self, "number"):
-            os.close(self.number)
-
-    def read_at(self, start: int, count: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self.number, count, start)
-        # Windows, where processes do not fork: a lock between the threads is enough.
-        with self._lock:
-            os.lseek(self.number, start, os.SEEK_SET)
-            return os.read(self.number, count)
-
-
-class _Stream(io.RawIOBase):
-    """A file as the seekable stream that ``zipfile`` wants."""
-
-    def __init__(self, file: PositionedFile) -> None:
-        self._file = file
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
-        if start + offset < 0:
-            raise OSError("a position before the start")
-        self._position = start + offset
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read_at(self._position, len(buffer))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 class Member(NamedTuple):
@@ -131,14 +45,17 @@ class Member(NamedTuple):
     flags: int
     file: PositionedFile
 
-    def in_place(self) -> PositionedFile | None:
-        """Return the member as a part of its archive; None where it is packed, so that it cannot seek.
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed or encrypted, so that it cannot seek."""
+        return self.method != zipfile.ZIP_STORED or bool(self.flags & _ENCRYPTED)
+
+    def in_place(self) -> PositionedFile:
+        """Return a member that is not packed as a part of its archive.
 
         Raises:
             PictureError: Its header is damaged.
         """
-        if self.method != zipfile.ZIP_STORED or self.flags & _ENCRYPTED:
-            return None
         return self.file.part(self._data_start(), self.size)
 
     def pieces(self) -> Iterator[bytes]:
@@ -210,7 +127,7 @@ def contents(file: PositionedFile, title: str) -> list[Member]:
         DataError: There is no readable table of contents.
     """
     try:
-        with zipfile.ZipFile(io.BufferedReader(_Stream(file))) as archive:
+        with zipfile.ZipFile(io.BufferedReader(Stream(file))) as archive:
             listed = archive.infolist()
     except _NOT_A_ZIP as error:
         raise DataError(f"{title} is not a folder or a readable zip: {failure_reason(error)}") from error

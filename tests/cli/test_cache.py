@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -113,9 +114,9 @@ class TestClear:
         users = {path for path in package.rglob("*.py") if "import cache_folder" in path.read_text("utf-8")}
         assert {path.relative_to(package).as_posix() for path in users} == {
             "cli/cache.py",
-            "data/archives.py",
             "data/audit.py",
             "data/inspection.py",
+            "data/unpacked.py",
             "inference/engines/converted.py",
             "models/choosing.py",
             "transfer/cache.py",
@@ -242,7 +243,11 @@ def write_real_caches(folder: Path) -> None:
         inner.write(folder / "photos" / "0.png", "0.png")
     with zipfile.ZipFile(folder / "outer.zip", "w", zipfile.ZIP_DEFLATED) as outer:
         outer.write(folder / "inner.zip", "train.zip")
-    assert list(open_store(str(folder / "outer.zip")).entries())
+    with tarfile.open(folder / "whole.tar.gz", "w:gz") as archive:
+        archive.add(folder / "photos" / "0.png", "0.png")
+    (folder / "cut.tar.gz").write_bytes((folder / "whole.tar.gz").read_bytes()[:-1])
+    for name in ("outer.zip", "whole.tar.gz", "cut.tar.gz"):
+        assert list(open_store(str(folder / name)).entries())
     choose("key", ["a", "b"], lambda _: lambda: None)
     converted_model(find_model("embedded"), lambda _: None)
     FeatureCache().write("s", {b"1": np.ones(5, np.float32)})

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 import random
+import shutil
 import struct
 import tracemalloc
 import warnings
@@ -10,11 +11,12 @@ import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from catsdogs.core.errors import DataError, PictureError
-from catsdogs.data import archives
+from catsdogs.core.errors import DataError, OutputError, PictureError
+from catsdogs.data import unpacked
 from catsdogs.data.archives import ZipStore, open_zip
 from catsdogs.data.stores import open_store
 
@@ -326,21 +328,46 @@ def test_only_a_zip_of_nothing_but_zips_is_opened_up_and_one_level_deep(tmp_path
     assert names(make_zip(tmp_path / "tables.zip", {"a.csv": b""})) == ["a.csv"]
 
 
-def test_an_inner_zip_that_cannot_be_used_is_named(tmp_path, monkeypatch, private_cache):
-    with pytest.raises(DataError, match=r"outer\.zip/train\.zip is not a folder or a readable zip"):
-        open_zip(str(make_zip(tmp_path / "outer.zip", {"train.zip": b"no"})))
+def left_in(folder: Path) -> list[Path]:
+    return [found for found in folder.rglob("*") if found.is_file()]
+
+
+def test_an_inner_zip_that_cannot_be_used_is_named(tmp_path, private_cache):
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with pytest.raises(DataError, match=r"outer\.zip/train\.zip is not a folder or a readable zip"):
+            open_zip(str(make_zip(tmp_path / "outer.zip", {"train.zip": b"no" * 99}, method)))
     path = make_zip(tmp_path / "big.zip", {"train.zip": zipped(FILES)}, zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 99)
-    with pytest.raises(DataError, match=r"big\.zip/train\.zip cannot be read: larger than 99 bytes"):
-        open_zip(str(path))
-    monkeypatch.undo()
-    monkeypatch.setenv("CATSDOGS_CACHE", str(private_cache))
     damaged = bytearray(path.read_bytes())
     damaged[60:70] = b"\xff" * 10
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=r"big\.zip/train\.zip cannot be read: damaged"):
         open_zip(str(path))
-    assert not [found for found in private_cache.rglob("*") if found.is_file()]
+    assert not left_in(private_cache)
+
+
+class TestRoomForInnerZips:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        inner = {f"{n}.zip": zipped({"1.jpg": RNG.randbytes(3000)}) for n in range(3)}
+        return make_zip(tmp_path / "big.zip", inner, zipfile.ZIP_DEFLATED)
+
+    def test_the_limit_holds_for_all_of_them(self, path, monkeypatch, private_cache):
+        monkeypatch.setattr(unpacked, "MAX_UNPACKED_BYTES", 9000)  # each of them has 3 kB
+        with pytest.raises(DataError, match=r"big\.zip unpacks to more than"):
+            open_zip(str(path))
+        assert not left_in(private_cache)
+
+    def test_the_disk_is_asked_before_anything_is_unpacked(self, path, monkeypatch, private_cache):
+        free = shutil.disk_usage(private_cache)._replace(free=unpacked.LEFT_FREE_BYTES + 9000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+        with pytest.raises(OutputError, match="no room on that disk"):
+            open_zip(str(path))
+        assert not left_in(private_cache)
+
+    def test_what_is_there_already_needs_no_room(self, path, monkeypatch):
+        ZipStore(str(path))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=unpacked.LEFT_FREE_BYTES))
+        assert len(ZipStore(str(path)).entries()) == 3
 
 
 @pytest.mark.real
