@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
@@ -73,13 +74,15 @@ class _Helper:
     """A process that decodes one picture at a time; it runs ``data.isolated``."""
 
     def __init__(self) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+        # The current folder may be a stranger's: a module that lies there, or an empty entry, which stands
+        # for it, must not be imported.
+        paths = os.pathsep.join(path for path in sys.path if Path(path).is_absolute())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "catsdogs.data.isolated"],
+            [sys.executable, "-P", "-m", "catsdogs.data.isolated"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
         )
         self._out_of_time = False
         # It says when it is ready: its start is not the picture's time.

@@ -17,8 +17,9 @@ from catsdogs.data.entries import failure_reason, version_of
 
 # All that one archive may unpack to.
 MAX_UNPACKED_BYTES = 32 * 2**30
-# What stays free on the disk for others.
+# What stays free on the disk for others, and how far one writes between two looks at it.
 LEFT_FREE_BYTES = 2**28
+_LOOK_EVERY_BYTES = 2**24
 
 
 def place_of(root: str, *part: str | int, suffix: str) -> Path:
@@ -68,13 +69,15 @@ def unpack(root: str, pieces: Iterable[bytes], path: Path) -> None:
         DataError: They are more than ``MAX_UNPACKED_BYTES``.
         OutputError: The file cannot be written, or the disk has no room for it.
     """
-    size = 0
+    size = room_until = 0
     try:
         with replacing(path) as temporary, temporary.open("wb") as stream:
             for piece in pieces:
                 size += len(piece)
                 require_limit(root, size)
-                require_room(root, len(piece))
+                if size > room_until:
+                    room_until = size + _LOOK_EVERY_BYTES
+                    require_room(root, _LOOK_EVERY_BYTES)
                 stream.write(piece)
     except OSError as error:
         raise OutputError(f"cannot unpack {root} to {path.parent}: {failure_reason(error)}") from error

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -101,6 +102,21 @@ def test_what_is_cheap_needs_no_helper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation._Pool, "free", property(refuse), raising=False)
     for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
         assert decode_within(encoded((450, 370), kind)).size == (450, 370)
+
+
+def test_the_current_folder_is_not_searched_for_modules(tmp_path: Path, monkeypatch) -> None:
+    """Among a stranger's photos may lie a module that is called as one of ours is."""
+    for name in ("ast.py", "numpy.py", "PIL.py", "catsdogs.py", "sitecustomize.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w'); raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", ".", *sys.path])
+    monkeypatch.setattr(isolation, "_POOL", isolation._Pool())
+    try:
+        picture = encoded((8, 8), "PNG") + bytes(isolation.QUICK_BYTES)
+        assert decode_within(picture).size == (8, 8)
+        assert not (tmp_path / "ran").exists()
+    finally:
+        isolation._POOL.close()
 
 
 def plain(kind: str) -> bytes:
