@@ -6,13 +6,14 @@
     a pattern       'holiday/**/*.jpg', if nothing is called so
     a list          of paths, which may go into archives
 
-Records are found while they are asked for: a million of them take no more memory than a thousand.
+Records are found while they are asked for, and never kept: of a folder only the names of its folders, and of
+the files in one of them, are in memory. An archive holds the names of all its files, a pattern those that it
+matches, a list all its paths; a list that comes through a pipe is kept on disk.
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +22,11 @@ from pathlib import Path
 from catsdogs.core.errors import DataError
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.archives import opens_as_zip
+from catsdogs.data.globs import files_matching, is_pattern
 from catsdogs.data.manifest import locate, mode_of
 from catsdogs.data.pathlist import PathList
 from catsdogs.data.patterns import NamePatterns
-from catsdogs.data.stores import is_drawn, open_store, root_of
+from catsdogs.data.stores import is_drawn, open_store, problems_of, root_of
 from catsdogs.data.tars import is_tar
 
 Inputs = str | os.PathLike[str] | PathList | Iterable[str | os.PathLike[str]]
@@ -65,16 +67,17 @@ def find_pictures(inputs: Inputs, patterns: NamePatterns = ALL_NAMES) -> Picture
 
     Raises:
         DataError: The folder, archive or file is missing or cannot be opened, or holds no file, or none that
-            is wanted.
+            is wanted; or the list has paths, but none that is wanted.
     """
     if not isinstance(inputs, str | os.PathLike):
-        paths = inputs if isinstance(inputs, PathList) else [os.fspath(path) for path in inputs]
-        return Pictures(lambda: (_listed(path) for path in paths if patterns.wants(path)))
+        return _in_list(
+            inputs if isinstance(inputs, PathList) else [os.fspath(path) for path in inputs], patterns
+        )
     root = inputs if isinstance(inputs, str) else root_of(Path(inputs))
     if not is_drawn(root):
         if _is_one_file(root):
-            return Pictures(lambda: iter([_listed(root)]))
-        if glob.has_magic(root) and not mode_of(root):
+            return _in_list([root], patterns)
+        if is_pattern(root) and not mode_of(root):
             return _matching(root, patterns)
     return _stored(root, patterns)
 
@@ -90,19 +93,20 @@ def _stored(root: str, patterns: NamePatterns) -> Pictures:
         raise DataError(f"{root} holds no files")
     if next(find(), None) is None:
         raise DataError(f"{root} holds no files that --include and --exclude leave over")
-    problems = [f"folder {name} cannot be listed" for name in getattr(store, "unreadable_folders", ())]
-    if damage := getattr(store, "damage", None):
-        problems.append(f"{root}: {damage}; what lies behind is not there")
-    return Pictures(find, problems)
+    return Pictures(find, problems_of(store))
 
 
 def _matching(pattern: str, patterns: NamePatterns) -> Pictures:
-    found = glob.iglob(pattern, recursive=True)  # noqa: PTH207 - absolute patterns too
-    paths = sorted(path for path in found if stat.S_ISREG(mode_of(path)))
-    wanted = [path for path in paths if patterns.wants(path)]
-    if not wanted:
+    paths = sorted(files_matching(pattern))
+    if not paths:
         raise DataError(f"no file matches {pattern}")
-    return Pictures(lambda: (_listed(path) for path in wanted))
+    return _in_list(paths, patterns)
+
+
+def _in_list(paths: Iterable[str], patterns: NamePatterns) -> Pictures:
+    if patterns != ALL_NAMES and not any(map(patterns.wants, paths)) and any(True for _ in paths):
+        raise DataError("--include and --exclude leave none of the files over")
+    return Pictures(lambda: (_listed(path) for path in paths if patterns.wants(path)))
 
 
 def _is_one_file(root: str) -> bool:

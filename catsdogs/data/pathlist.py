@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from catsdogs.core.errors import OutputError
+from catsdogs.data.entries import failure_reason
+
 _PIECE_BYTES = 2**16
 
 
@@ -26,12 +29,24 @@ class PathList:
 
     @classmethod
     def spooled(cls, stream: BinaryIO) -> PathList:
-        """Read a stream to its end into a temporary file, which is removed with the list."""
-        handle, name = tempfile.mkstemp(prefix="catsdogs-", suffix=".list")
-        with os.fdopen(handle, "wb") as spool:
-            while piece := stream.read(_PIECE_BYTES):
-                spool.write(piece)
-        paths = cls(Path(name))
+        """Read a stream to its end into a temporary file, which is removed with the list.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        try:
+            handle, name = tempfile.mkstemp(prefix="catsdogs-", suffix=".list")
+            try:
+                with os.fdopen(handle, "wb") as spool:
+                    while piece := stream.read(_PIECE_BYTES):
+                        spool.write(piece)
+                paths = cls(Path(name))
+            except BaseException:  # an interrupt too
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            place = tempfile.gettempdir()
+            raise OutputError(f"cannot keep the list of paths in {place}: {failure_reason(error)}") from error
         paths._temporary = True
         return paths
 

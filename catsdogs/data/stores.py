@@ -54,6 +54,14 @@ class Store(Protocol):
         ...
 
 
+def problems_of(store: Store) -> tuple[str, ...]:
+    """Return what of a store could not be looked into when it was listed, in a few words each."""
+    problems = [f"folder {name} cannot be listed" for name in getattr(store, "unreadable_folders", ())]
+    if damage := getattr(store, "damage", None):
+        problems.append(f"{store.root}: {damage}; what lies behind is not there")
+    return tuple(problems)
+
+
 def is_drawn(root: str) -> bool:
     """Whether a root asks for drawn pictures: ``drawn``, ``drawn:...``, ``drawn?...``; not ``./drawn``."""
     return root == "drawn" or root.startswith(("drawn:", "drawn?"))
@@ -215,6 +223,14 @@ def _visit(root: str, unreadable: dict[str, str]) -> set[str]:
             add = pending.append if child.is_symlink() else pending.appendleft
             add((child.path, f"{prefix}{child.name}/"))
     return found
+
+
+def folders_below(root: str) -> list[str]:
+    """Return every folder below a root that its store visits, sorted: ``""``, ``a/``, ``a/b/``.
+
+    There is none where the root cannot be listed.
+    """
+    return sorted(_visit(root, {}))
 
 
 def _is(question: Callable[[], bool]) -> bool:

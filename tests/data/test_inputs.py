@@ -1,5 +1,7 @@
 """Inputs: whatever people name becomes records, found one after the other."""
 
+import errno
+import glob
 import io
 import os
 import zipfile
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catsdogs.core.errors import DataError, PictureError
+from catsdogs.core.errors import DataError, OutputError, PictureError
 from catsdogs.data.inputs import find_pictures
 from catsdogs.data.pathlist import PathList
 from catsdogs.data.patterns import NamePatterns
@@ -128,6 +130,15 @@ class TestPatterns:
         )
         assert ids(list(self.NAMES), include=include, exclude=exclude) == wanted
 
+    def test_one_file(self, tmp_path) -> None:
+        fill(tmp_path, ["1.jpg"], b"x")
+        path = str(tmp_path / "1.jpg")
+        assert ids(path, include=["*.jpg"]) == [path]
+        for inputs in (path, [path], str(tmp_path / "*.jpg")):
+            with pytest.raises(DataError, match="--include and --exclude leave none of the files over"):
+                ids(inputs, exclude=["*.jpg"])
+        assert ids([], exclude=["*.jpg"]) == []
+
     def test_nothing_left_is_a_mistake(self, tmp_path) -> None:
         with pytest.raises(DataError, match="no files that --include and --exclude leave over"):
             find_pictures(fill(tmp_path / "f", ["1.jpg"]), NamePatterns(include=["*.png"]))
@@ -147,6 +158,43 @@ class TestGlobs:
         with pytest.raises(DataError, match="no file matches"):
             find_pictures("*.gif")
 
+    @pytest.mark.parametrize(
+        ("pattern", "expected"),
+        [
+            ("g/**/*.jpg", ["g/1.jpg", "g/a/2.jpg", "g/a/b/3.jpg"]),
+            ("**/b/*", ["g/a/b/3.jpg", "g/a/b/4.png"]),
+            ("g/**", ["g/1.jpg", "g/a/2.jpg", "g/a/b/3.jpg", "g/a/b/4.png"]),
+            ("?/**/b/**/*.png", ["g/a/b/4.png"]),
+            ("g/**/**/*.jpg", ["g/1.jpg", "g/a/2.jpg", "g/a/b/3.jpg"]),
+            ("./g/**/2.*", ["./g/a/2.jpg"]),
+            ("g/.*/**/*.jpg", ["g/.hidden/5.jpg"]),
+        ],
+    )
+    def test_any_folders_between(self, pattern, expected, tmp_path, monkeypatch) -> None:
+        names = ["1.jpg", "a/2.jpg", "a/b/3.jpg", "a/b/4.png", ".hidden/5.jpg"]
+        fill(tmp_path / "g", names, b"x")
+        monkeypatch.chdir(tmp_path)
+        assert ids(pattern) == expected == sorted(set(_plain_glob(pattern)))
+        absolute = str(tmp_path / pattern.removeprefix("./"))
+        assert ids(absolute) == [str(tmp_path / name) for name in expected]
+
+    def test_links_in_a_circle_are_not_followed(self, tmp_path) -> None:
+        fill(tmp_path / "g", ["1.jpg", "a/2.jpg"], b"x")
+        fill(tmp_path / "elsewhere", ["3.jpg"], b"x")
+        for folder in ("g/a", "g/b", "g/c"):  # glob would go through these 3 ** 40 times
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / "up").symlink_to(tmp_path / "g")
+        (tmp_path / "g" / "link").symlink_to(tmp_path / "elsewhere")
+        found = [
+            record.id.removeprefix(f"{tmp_path}/g/") for record in find_pictures(f"{tmp_path}/g/**/*.jpg")
+        ]
+        assert found == ids(str(tmp_path / "g")) == ["1.jpg", "a/2.jpg", "link/3.jpg"]
+
+
+def _plain_glob(pattern: str) -> list[str]:
+    found = glob.iglob(pattern, recursive=True)  # noqa: PTH207
+    return [path for path in found if Path(path).is_file()]
+
 
 class TestLists:
     @pytest.mark.parametrize(
@@ -165,6 +213,31 @@ class TestLists:
         file = paths.file
         del paths
         assert not file.exists()
+
+    def test_an_interrupt_while_reading_leaves_nothing(self, tmp_path, monkeypatch) -> None:
+        class Interrupted(io.BytesIO):
+            def read(self, *_: object) -> bytes:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with pytest.raises(KeyboardInterrupt):
+            PathList.spooled(Interrupted())
+        assert list(tmp_path.iterdir()) == []
+
+    def test_no_room_is_one_line(self, tmp_path, monkeypatch) -> None:
+        class Full(io.BytesIO):
+            def read(self, *_: object) -> bytes:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with pytest.raises(
+            OutputError, match=r"cannot keep the list of paths in .*: no space left on device"
+        ):
+            PathList.spooled(Full())
+        assert list(tmp_path.iterdir()) == []
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+        with pytest.raises(OutputError, match=r"cannot keep the list of paths in .*: no such file"):
+            PathList.spooled(io.BytesIO(b"1.jpg"))
 
 
 class TestFinding:
