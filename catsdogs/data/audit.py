@@ -24,6 +24,7 @@ from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.duplicates import LARGE_GROUP, Thumbnails, is_flat, near_groups
 from catsdogs.data.inspection import AUDIT_VERSION, Inspection, inspect
+from catsdogs.data.stores import open_store, problems_of
 
 Groups = tuple[tuple[str, ...], ...]
 
@@ -204,7 +205,9 @@ def audit(
         warnings=(),
     )
     report = replace(report, conflicting_duplicates=_conflicting(report.duplicate_groups, readable))
-    return replace(report, warnings=tuple(_warnings(report, good)))
+    roots = dict.fromkeys(record.root for record in records)
+    problems = [problem for root in roots for problem in problems_of(open_store(root))]
+    return replace(report, warnings=(*problems, *_warnings(report, good)))
 
 
 def _duplicates(ids: Sequence[str], good: Sequence[Inspection], *, cache: bool) -> tuple[Groups, Groups]:

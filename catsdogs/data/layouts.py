@@ -23,7 +23,7 @@ from catsdogs.core.predictions import UNLABELLED
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.labelling import Kind, class_key, read_labels
 from catsdogs.data.manifest import mode_of, read_manifest
-from catsdogs.data.stores import open_store
+from catsdogs.data.stores import open_store, problems_of
 
 # What a labelled layout takes for a picture; prediction tries every file.
 _SUFFIXES = (
@@ -43,12 +43,14 @@ class DataLayout:
         records: Sorted by name; those of a manifest in the order of its rows.
         class_names: Sorted without regard to case.
         ignored: Name -> why that file or folder is not among the records.
+        problems: What could not be looked into, in a few words each: folders, the rest of a damaged tar.
     """
 
     kind: Kind
     records: tuple[ImageRecord, ...]
     class_names: tuple[str, ...]
     ignored: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
 
 def find_labelled(
@@ -145,7 +147,8 @@ def _arranged(root: str, known_classes: Collection[str]) -> DataLayout:
         for name in pictures
         if name in labelling.found
     )
-    return DataLayout(labelling.kind, tuple(records), (), ignored | labelling.unlabelled)
+    passed_over = ignored | labelling.unlabelled
+    return DataLayout(labelling.kind, tuple(records), (), passed_over, problems_of(store))
 
 
 def _no_pictures(root: str, names: Sequence[str]) -> DataError:

@@ -102,7 +102,10 @@ def labelled_records(
         ConfigError: There is no such split, or no pictures in it.
     """
     if input_path is not None:
-        return find_labelled(input_path, known_classes=class_names).records
+        layout = find_labelled(input_path, known_classes=class_names)
+        for problem in layout.problems:
+            say(f"warning: {problem}")
+        return layout.records
     if split not in SPLITS:
         raise ConfigError(f"split {split!r} is not one of {', '.join(SPLITS)}")
     run = RunFolder(checkpoint)

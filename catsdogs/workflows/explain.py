@@ -46,6 +46,8 @@ def explain_dense(
     side = parse_views(tta, card.preprocess)[0].dense_px
     require_dense(classifier, card, side)
     records = find_pictures(inputs)
+    for problem in records.problems:
+        say(f"warning: {problem}")
     if not records:
         raise DataError("there are no pictures to draw")
     try:

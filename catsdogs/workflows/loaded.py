@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -88,13 +89,17 @@ class LoadedModel:
     ) -> Predictions:
         """Classify a folder (recursively), a zip, a picture, or a list of pictures.
 
-        A file that cannot be read has an entry in ``errors`` and never stops the others.
+        A file that cannot be read has an entry in ``errors`` and never stops the others; a damaged archive
+        and a folder that cannot be listed are a ``UserWarning``.
 
         Raises:
             DataError: A folder or zip that is named alone is missing or cannot be opened.
             ConfigError: There are no such views, or no such merge.
         """
-        return collect(self.predictor(tta, merge=merge).answers(find_pictures(paths)), self.class_names)
+        pictures = find_pictures(paths)
+        for problem in pictures.problems:
+            warnings.warn(problem, stacklevel=2)
+        return collect(self.predictor(tta, merge=merge).answers(pictures), self.class_names)
 
 
 def load(
