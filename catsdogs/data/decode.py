@@ -12,27 +12,24 @@ import ctypes
 import functools
 import io
 import logging
-import os
 import re
-import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, _imaging
+from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
 from PIL.JpegImagePlugin import JpegImageFile
 
 from catsdogs.core.errors import PictureError
+from catsdogs.data import memory
+from catsdogs.data.colours import to_rgb
 from catsdogs.data.heic import is_heic, open_heic
+from catsdogs.data.memory import too_many_pixels
 
 # Beside JPEG, in the order they are tried; TGA has no magic number and accepts the most, so it comes last.
 # Left out: EPS, WMF and PDF start programs or are one; ICO, CUR and BLP decode an inner picture before its
 # size can be judged; the rest are not formats of photos.
 FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "DDS", "PCX", "TGA")
-
-MEMORY_BUDGET_BYTES = 512 * 2**20  # what the decoders of this process may hold at once
 
 # Bytes a pixel from the decoder's picture to the upright RGB one, by mode, and what a decoder holds beside
 # that; from the peak memory of pictures of 24 million pixels, turned and with alpha where they can be.
@@ -52,10 +49,6 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TIFF_BITS_PER_SAMPLE = 258
-_TIFF_SAMPLE_FORMAT = 339
-_TIFF_SIGNED = 2
-_ROWS_AT_ONCE = 64
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
@@ -164,11 +157,11 @@ def _decode(
     if isinstance(picture, JpegImageFile) and at_least_px:
         picture.draft(None, _sides_to_keep(at_least_px, _orientation(picture)))
     if picture.width * picture.height > limits.max_pixels:
-        raise _too_many_pixels(full_size)
-    with BUDGET.share(_bytes_needed(picture, full_size, scans), full_size):
+        raise too_many_pixels(full_size)
+    with memory.BUDGET.share(_bytes_needed(picture, full_size, scans), full_size):
         picture.load()
         orientation = _orientation(picture)
-        return _upright(_shrunk(_to_rgb(picture), at_least_px, orientation), orientation)
+        return _upright(_shrunk(to_rgb(picture), at_least_px, orientation), orientation)
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -187,15 +180,11 @@ def _check_header(header: Header, limits: DecodeLimits) -> None:
     if max(width, height) > limits.max_side_ratio * min(width, height):
         raise PictureError(f"side ratio too large ({width}x{height})")
     if width * height > limits.max_jpeg_pixels:
-        raise _too_many_pixels(header.size)
+        raise too_many_pixels(header.size)
     if header.scans > limits.max_scans:
         raise PictureError(f"too many scans ({header.scans})")
     if header.in_python and width * height > limits.max_slow_pixels:
-        raise _too_many_pixels(header.size)
-
-
-def _too_many_pixels(size: tuple[int, int]) -> PictureError:
-    return PictureError(f"too many pixels ({size[0]}x{size[1]})")
+        raise too_many_pixels(header.size)
 
 
 def _count_scans(picture: ImageFile.ImageFile, data: bytes) -> int:
@@ -247,76 +236,6 @@ def _upright(picture: Image.Image, orientation: int) -> Image.Image:
     return picture.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else picture
 
 
-def _to_rgb(picture: ImageFile.ImageFile) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):
-        return _grey(picture).convert("RGB")
-    if picture.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
-    if _has_transparency(picture):
-        return _on_white(picture)
-    if picture.mode == "RGB" and isinstance(picture, JpegImageFile):
-        return picture
-    # Also for RGB: the new picture lets go of the decoder's buffers and of the file.
-    return picture.convert("RGB")
-
-
-def _has_transparency(picture: Image.Image) -> bool:
-    # Pillow's own has_transparency_data fails on a palette picture without a palette.
-    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        return True
-    return picture.mode == "P" and picture.palette is not None and picture.palette.mode.endswith("A")
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    if picture.mode != "RGBA":
-        picture = picture.convert("RGBA")
-    page = Image.new("RGB", picture.size, "white")
-    page.paste(picture, mask=picture.getchannel("A"))
-    return page
-
-
-def _grey(picture: ImageFile.ImageFile) -> Image.Image:
-    """Scale grey of 12, 16 or 32 bits or floating point to 8 bits; what is not a number becomes black."""
-    values = np.asarray(picture)
-    low, high = _grey_range(picture, values)
-    scale = 255.0 / (high - low) if high > low else 0.0
-    grey = np.empty(values.shape, dtype=np.uint8)
-    # A few rows at a time: a large picture in float64 would not fit into the memory budget.
-    for top in range(0, len(values), _ROWS_AT_ONCE):
-        rows = slice(top, top + _ROWS_AT_ONCE)
-        scaled = np.nan_to_num((values[rows].astype(np.float64) - low) * scale)
-        grey[rows] = np.clip(scaled, 0, 255) + 0.5
-    transparent = picture.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(grey)
-
-
-def _grey_range(picture: ImageFile.ImageFile, values: npt.NDArray[np.generic]) -> tuple[float, float]:
-    """Return which values are black and white: as the format says, else the narrowest usual ones that fit."""
-    numbers = values[np.isfinite(values)] if picture.mode == "F" else values
-    if not numbers.size:
-        return 0.0, 0.0
-    low, high = float(numbers.min()), float(numbers.max())
-    for white in _possible_whites(picture):
-        if low >= 0 and high <= white:
-            return 0.0, white
-    return low, high
-
-
-def _possible_whites(picture: ImageFile.ImageFile) -> tuple[float, ...]:
-    """Return the usual values of white, ascending; just one where the file says which."""
-    if picture.mode == "F":
-        return 1.0, 255.0, 65535.0
-    tags = getattr(picture, "tag_v2", {})
-    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (32 if tags else 16,))[0]
-    signed = tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _TIFF_SIGNED
-    return (255.0, 65535.0) if bits > 16 else (2.0 ** (bits - signed) - 1,)
-
-
 def _silence() -> None:
     """Keep what Pillow and libtiff say about broken files off the terminal.
 
@@ -338,40 +257,3 @@ def _silence_libraries() -> None:
         for set_handler in (libtiff.TIFFSetErrorHandler, libtiff.TIFFSetWarningHandler):
             set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             set_handler(None)
-
-
-class MemoryBudget:
-    """Bytes that threads share: who needs more than is free waits until others are done."""
-
-    def __init__(self, total_bytes: int) -> None:
-        self._total_bytes = total_bytes
-        self.reset()
-
-    def reset(self) -> None:
-        """Start anew: in a forked process the threads that held shares do not exist."""
-        self._free_bytes = self._total_bytes
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def share(self, needed_bytes: int, size: tuple[int, int]) -> Iterator[None]:
-        """Hold so many bytes for a picture of this size.
-
-        Raises:
-            PictureError: It needs more than there is.
-        """
-        if needed_bytes > self._total_bytes:
-            raise _too_many_pixels(size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free_bytes >= needed_bytes)
-            self._free_bytes -= needed_bytes
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free_bytes += needed_bytes
-                self._changed.notify_all()
-
-
-BUDGET = MemoryBudget(MEMORY_BUDGET_BYTES)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=BUDGET.reset)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from catsdogs.core.errors import PictureError
-from catsdogs.data import decode as decoding
+from catsdogs.data import memory
 from catsdogs.data.decode import DecodeLimits, decode
 from catsdogs.data.isolation import GO, JOB, NEED, PICTURE, REASON, receive, send
 
@@ -32,7 +32,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     jobs = sys.stdin.buffer
-    decoding.BUDGET = _Asking(jobs, answers)
+    memory.BUDGET = _Asking(jobs, answers)
     answers.write(b"!")
     answers.flush()
     with contextlib.suppress(EOFError, BrokenPipeError):
@@ -57,11 +57,11 @@ def _answer(jobs: BinaryIO, answers: BinaryIO) -> None:
         send(answers, REASON, 0, 0, b"not enough memory")
 
 
-class _Asking(decoding.MemoryBudget):
+class _Asking(memory.MemoryBudget):
     """Asks the other side for memory, which holds the budget of all threads and helpers together."""
 
     def __init__(self, jobs: BinaryIO, answers: BinaryIO) -> None:
-        super().__init__(decoding.MEMORY_BUDGET_BYTES)
+        super().__init__(memory.MEMORY_BUDGET_BYTES)
         self._jobs, self._answers = jobs, answers
 
     @contextlib.contextmanager

@@ -24,7 +24,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from catsdogs.core.errors import PictureError
-from catsdogs.data import decode as decoding
+from catsdogs.data import memory
 from catsdogs.data.decode import DecodeLimits, Header, decode
 from catsdogs.data.heic import is_heic
 
@@ -117,7 +117,7 @@ class _Helper:
         if kind == NEED:
             # Waiting for memory that others hold is not this picture's time either.
             size = (second >> 32, second & 0xFFFFFFFF)
-            with decoding.BUDGET.share(first, size), self._clock(max(left_s, 0.0)):
+            with memory.BUDGET.share(first, size), self._clock(max(left_s, 0.0)):
                 send(stdin, GO)
                 kind, first, second, rest = receive(stdout)
         if kind == PICTURE:

@@ -1,8 +1,6 @@
 import io
-import os
 import random
 import struct
-import threading
 import time
 import warnings
 import zipfile
@@ -15,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from catsdogs.core.errors import PictureError
+from catsdogs.data import colours, memory
 from catsdogs.data import decode as module
 from catsdogs.data.decode import FORMATS, DecodeLimits, decode
 
@@ -138,7 +137,7 @@ class TestLimits:
     def test_memory_of_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A progressive JPEG is held at its full size however small it comes."""
         plain, progressive = (saved(photo(400, 400), "JPEG", progressive=p) for p in (False, True))
-        monkeypatch.setattr(module, "BUDGET", module.MemoryBudget(400 * 400 * 4))
+        monkeypatch.setattr(memory, "BUDGET", memory.MemoryBudget(400 * 400 * 4))
         assert decode(plain, at_least_px=(50, 50))
         assert reason(progressive, at_least_px=(50, 50)) == "too many pixels (400x400)"
 
@@ -182,7 +181,7 @@ class TestDamage:
         def fail(*_: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(module, "_to_rgb", fail)
+        monkeypatch.setattr(module, "to_rgb", fail)
         assert reason(saved(quadrants(), "PNG")) == "not enough memory"
 
     def test_nobody_else_hears_of_it(self, capfd: pytest.CaptureFixture[str]) -> None:
@@ -361,9 +360,9 @@ def test_a_palette_may_be_missing() -> None:
 
 def test_premultiplied_alpha() -> None:
     half_black = Image.new("RGBA", (8, 8), (0, 0, 0, 128)).convert("RGBa")
-    assert np.abs(np.asarray(module._on_white(half_black)).astype(int) - 127).max() <= 1
+    assert np.abs(np.asarray(colours._on_white(half_black)).astype(int) - 127).max() <= 1
     half_grey = Image.new("LA", (8, 8), (0, 128)).convert("La")
-    assert np.abs(np.asarray(module._on_white(half_grey)).astype(int) - 127).max() <= 1
+    assert np.abs(np.asarray(colours._on_white(half_grey)).astype(int) - 127).max() <= 1
 
 
 def test_of_several_frames_the_first_is_the_picture() -> None:
@@ -399,41 +398,13 @@ class TestScaling:
         assert decode(saved(photo(1500, 1100), "JPEG")).size == (1500, 1100)
 
 
-class TestMemoryBudget:
-    def test_threads_wait_for_their_share(self) -> None:
-        budget, at_once, most = module.MemoryBudget(100), [0], [0]
-        lock = threading.Lock()
-
-        def work(needed: int) -> None:
-            with budget.share(needed, (1, 1)):
-                with lock:
-                    at_once[0] += needed
-                    most[0] = max(most[0], at_once[0])
-                time.sleep(0.002)
-                with lock:
-                    at_once[0] -= needed
-
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(work, [60, 10, 100, 30, 1, 50] * 5))
-        assert 60 <= most[0] <= 100
-        with budget.share(100, (1, 1)):
-            pass
-
-    def test_a_broken_picture_gives_its_share_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        data = saved(photo(80, 60), "JPEG")
-        budget = module.MemoryBudget(80 * 60 * 8)
-        monkeypatch.setattr(module, "BUDGET", budget)
-        for _ in range(3):
-            assert reason(data[: len(data) // 2]) == "truncated"
-        assert decode(data)
-
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-    def test_a_forked_process_has_a_budget_of_its_own(self) -> None:
-        with module.BUDGET.share(module.MEMORY_BUDGET_BYTES, (1, 1)):
-            child = os.fork()
-            if child == 0:
-                os._exit(0 if module.BUDGET._free_bytes == module.MEMORY_BUDGET_BYTES else 1)
-            assert os.waitpid(child, 0)[1] == 0
+def test_a_broken_picture_gives_its_share_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(photo(80, 60), "JPEG")
+    budget = memory.MemoryBudget(80 * 60 * 8)
+    monkeypatch.setattr(memory, "BUDGET", budget)
+    for _ in range(3):
+        assert reason(data[: len(data) // 2]) == "truncated"
+    assert decode(data)
 
 
 @pytest.mark.real

@@ -14,8 +14,9 @@ from PIL import Image
 from catsdogs.core.errors import PictureError
 from catsdogs.core.records import ImageRecord
 from catsdogs.data import isolation
-from catsdogs.data.decode import BUDGET, MEMORY_BUDGET_BYTES, DecodeLimits, decode
+from catsdogs.data.decode import DecodeLimits, decode
 from catsdogs.data.isolation import decode_within
+from catsdogs.data.memory import BUDGET, MEMORY_BUDGET_BYTES
 from catsdogs.data.stream import ordered_map, read_picture
 
 
