@@ -11,7 +11,7 @@ from typing import Any
 from catsdogs.core.errors import DataError, PictureError
 from catsdogs.data.entries import Entry, renamed_apart, too_large, version_of
 from catsdogs.data.positioned import PositionedFile
-from catsdogs.data.unpacked import place_of, require_limit, require_room, unpack
+from catsdogs.data.unpacked import forget, place_of, require_limit, require_room, unpack
 from catsdogs.data.zipmembers import Member, contents
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -143,5 +143,5 @@ def _inside(root: str, outer: Member, place: Path | None) -> list[Member]:
         raise DataError(f"{title} cannot be read: {error}") from error
     except DataError:
         if place is not None:
-            place.unlink(missing_ok=True)  # no zip after all
+            forget(place)  # no zip after all
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from catsdogs.data.positioned import PositionedFile, Stream
 
 # All headers of one member: names, extended attributes, maps of sparse files. Honest ones take a kilobyte.
 MOST_HEADER_BYTES = 2**16
+# The time of tarfile's patterns for headers is the square of such a run before Python 3.11.10 and 3.12.6
+# (CVE-2024-6232): seconds a header, of which a small archive holds many.
+_MANY_DIGITS = re.compile(rb"[0-9]{200}")
 # Headers that hold for all members that follow; every member gets a copy.
 _MOST_SHARED_HEADERS = 64
 # All names, and what a member takes in memory besides its name.
@@ -121,4 +125,7 @@ class _Headers(Stream):
         if size is None or not 0 <= size <= self._left_bytes:
             raise tarfile.ReadError("a header that cannot be")
         self._left_bytes -= size
-        return super().read(size) or b""
+        data = super().read(size) or b""
+        if size > tarfile.BLOCKSIZE and _MANY_DIGITS.search(data):
+            raise tarfile.ReadError("a header that cannot be")
+        return data

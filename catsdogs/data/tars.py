@@ -19,7 +19,7 @@ from catsdogs.core.errors import DataError, PictureError
 from catsdogs.data.entries import Entry, renamed_apart, too_large, version_of
 from catsdogs.data.positioned import PositionedFile
 from catsdogs.data.tarmembers import contents
-from catsdogs.data.unpacked import place_of, unpack
+from catsdogs.data.unpacked import forget, place_of, unpack
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 _PIECE_BYTES = 2**20
@@ -79,7 +79,7 @@ class TarStore:
             members, self.damage = contents(self._file, root)
         except DataError:
             if place is not None:
-                place.unlink(missing_ok=True)  # no tar after all
+                forget(place)  # no tar after all
             raise
         if place is not None and place.name.endswith(_CUT):
             self.damage = self.damage or "it is damaged"

@@ -5,6 +5,7 @@ It is made once a version of the archive, is never larger than a limit and never
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterable
@@ -81,3 +82,9 @@ def unpack(root: str, pieces: Iterable[bytes], path: Path) -> None:
                 stream.write(piece)
     except OSError as error:
         raise OutputError(f"cannot unpack {root} to {path.parent}: {failure_reason(error)}") from error
+
+
+def forget(path: Path) -> None:
+    """Remove what has turned out to be useless; on Windows it stays as long as somebody reads it."""
+    with contextlib.suppress(OSError):
+        path.unlink()

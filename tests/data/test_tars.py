@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -260,6 +261,13 @@ class TestHostileHeaders:
             store = opened(file("1.jpg"), block * 600, file("2.jpg"))
             assert list(store.names()) == ["1.jpg"]
             assert store.damage
+
+    def test_a_header_that_takes_seconds(self, opened) -> None:
+        started = time.perf_counter()
+        store = opened(file("1.jpg"), pax(comment="1" * 60_000), file("2.jpg"))
+        assert time.perf_counter() - started < 1
+        assert (list(store.names()), store.damage) == (["1.jpg"], "it is truncated")
+        assert not opened(file("1.jpg"), pax(comment="1" * 99 + "x" * 2000), file("2.jpg")).damage
 
     def test_headers_for_all_that_follow(self, opened) -> None:
         parts = [pax(tarfile.XGLTYPE, **{f"k{n}": "v"}) + file(f"{n}.jpg") for n in range(100)]
