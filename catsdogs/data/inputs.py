@@ -1,7 +1,7 @@
 """What people give to predict -> records without labels, one for every file; no picture is opened.
 
     folder          recursively, in the order of names
-    zip, tar        read where they are; also .tar.gz and .tar.bz2
+    zip, tar        read where they are; .tar.gz and .tar.bz2 are unpacked to the cache
     one file        also one in an archive: photos.zip/cat/1.jpg
     a pattern       'holiday/**/*.jpg', if nothing is called so
     a list          of paths, which may go into archives
@@ -70,9 +70,8 @@ def find_pictures(inputs: Inputs, patterns: NamePatterns = ALL_NAMES) -> Picture
             is wanted; or the list has paths, but none that is wanted.
     """
     if not isinstance(inputs, str | os.PathLike):
-        return _in_list(
-            inputs if isinstance(inputs, PathList) else [os.fspath(path) for path in inputs], patterns
-        )
+        paths = inputs if isinstance(inputs, PathList) else [os.fspath(path) for path in inputs]
+        return _in_list(paths, patterns)
     root = inputs if isinstance(inputs, str) else root_of(Path(inputs))
     if not is_drawn(root):
         if _is_one_file(root):
