@@ -104,7 +104,7 @@ class OutputOptions:
             ConfigError: Two results have one place, a format is unknown, or an option has nothing to act on.
             OutputError: A place cannot be written.
         """
-        if not self.output.name or self.output.is_dir():
+        if not self.output.name:
             raise ConfigError(f"--output {str(self.output)!r} is a folder; name a file")
         RowOptions(top_k=self.top_k, abstain_below=self.abstain_below)
         format_of(self.output, self.format)
