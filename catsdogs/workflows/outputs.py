@@ -61,7 +61,7 @@ class OutputOptions:
     @property
     def partial(self) -> Path:
         """Where the rows grow: beside the file that they will be, also where ``output`` is a link to it."""
-        target = Path(os.path.realpath(self.output)) if self.output.is_symlink() else self.output
+        target = Path(os.path.realpath(self.output)) if os.path.islink(self.output) else self.output  # noqa: PTH114
         return target.with_name(f"{target.stem}.partial{target.suffix}")
 
     def journal(self, rank: int, ranks: int) -> Path:
@@ -71,9 +71,10 @@ class OutputOptions:
     def are(self, path: str) -> bool:
         """Whether a path is one of the results, or will be: they are no pictures of the input."""
         folder, name = os.path.split(path)
-        if name in self._own_names or name.startswith(self._journals):
-            real = _real(folder)
-            return os.path.join(real, name) in self._own or real == _real(str(self.output.parent))  # noqa: PTH118
+        if name in self._own_names and str(Path(_real(folder), name)) in self._own:
+            return True
+        if name.startswith(self._journals) and _real(folder) == _real(str(self.output.parent)):
+            return True
         if self.sort_into is None:
             return False
         return f"{_real(folder)}{os.sep}".startswith(f"{_real(str(self.sort_into))}{os.sep}")
