@@ -82,9 +82,9 @@ def _temperature(model: Path, records: list[ImageRecord]) -> float:
     """Fit the temperature on the validation pictures."""
     card = load_card(model)
     with progress("calibrating", len(records)) as advance:
-        predictions = apply(model, records, advance=advance)
-    assert predictions is not None
-    scored = predictions.with_labels(labels_of(records, card.class_names)).scorable()
+        applied = apply(model, records, advance=advance)
+    assert applied is not None
+    scored = applied.predictions.with_labels(labels_of(records, card.class_names)).scorable()
     return float(fit_temperature(scored.logits * card.temperature, scored.labels))
 
 

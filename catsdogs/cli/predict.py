@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from catsdogs.cli.allocator import tune_allocator
 from catsdogs.cli.applyoptions import add_machine, add_merge, add_model, add_views, apply_options
 from catsdogs.cli.parsing import OneLineParser, command_parser
-from catsdogs.workflows.processes import process_rank
+from catsdogs.core.errors import ConfigError
+from catsdogs.workflows.processes import launched_together, process_rank
 
 if TYPE_CHECKING:
     from catsdogs.data.pathlist import PathList
@@ -140,6 +141,10 @@ def _listed(devices: int) -> PathList:
     """Read paths from stdin; other processes of this prediction find them in the file of the first."""
     from catsdogs.data.pathlist import PathList
 
+    if launched_together() and _LIST not in os.environ:
+        raise ConfigError(
+            "--input - has one reader: start one process with --devices, without torchrun or srun"
+        )
     if _LIST in os.environ and process_rank():
         return PathList(Path(os.environ[_LIST]))
     paths = PathList.spooled(sys.stdin.buffer)

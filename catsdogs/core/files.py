@@ -97,7 +97,7 @@ def install(temporary: Path, path: Path) -> None:
     target = Path(os.path.realpath(path))
     try:
         _flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         temporary.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
@@ -115,7 +115,8 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return which permissions new files must not have."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -38,6 +38,7 @@ class EvaluationReport:
         confusion: C rows of C counts; row is the true class, column the predicted one.
         mistakes: Most confident first.
         views: What several views have changed; None of a single one.
+        engine: What computed it, such as ``openvino bf16``; None where that is not known.
     """
 
     split: str
@@ -50,6 +51,7 @@ class EvaluationReport:
     confusion: Sequence[Sequence[int]]
     mistakes: Sequence[Mistake]
     views: ViewsReport | None = None
+    engine: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; undefined figures become null."""
@@ -67,6 +69,7 @@ class EvaluationReport:
             "confusion": [list(row) for row in self.confusion],
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
             "views": None if self.views is None else self.views.to_dict(),
+            "engine": self.engine,
         }
 
     @classmethod
@@ -91,6 +94,7 @@ class EvaluationReport:
                 confusion=tuple(tuple(row) for row in values["confusion"]),
                 mistakes=tuple(Mistake(**plain) for plain in values["mistakes"]),
                 views=None if values.get("views") is None else ViewsReport.from_dict(values["views"]),
+                engine=values.get("engine"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not an evaluation: {error}") from error

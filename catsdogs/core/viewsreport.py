@@ -23,9 +23,9 @@ class ViewsReport:
             (see ``evaluation.views.spread``), and beside it ``confidence``, what the merged answer itself
             says.
         views: Name of a view -> its own ``accuracy`` and ``log_loss``, and its ``weight`` in the merge.
-        picture_ms: Wall-clock time a picture in this run, reading and decoding included; None where it was
-            not measured.
-        view_ms: The same a view.
+        picture_ms: Wall-clock time a picture in this run, reading and decoding included, starting up not;
+            None where there were too few to tell.
+        view_ms: The same a view that the network was given.
     """
 
     merge: str

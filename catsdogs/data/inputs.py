@@ -45,6 +45,19 @@ class Pictures:
         self.problems = tuple(problems)
         self._count: int | None = None
 
+    def without(self, unwanted: Callable[[str], bool]) -> Pictures:
+        """Return them without the files whose paths are unwanted; what lies in an archive has no path."""
+
+        def find() -> Iterator[ImageRecord]:
+            folders: dict[str, bool] = {}
+            for record in self._find():
+                if record.root not in folders:
+                    folders = {record.root: os.path.isdir(record.root)}  # noqa: PTH112 - a million times
+                if not (folders[record.root] and unwanted(f"{record.root}/{record.name}")):
+                    yield record
+
+        return Pictures(find, self.problems)
+
     def __iter__(self) -> Iterator[ImageRecord]:
         """Yield the records in their order."""
         return self._find()

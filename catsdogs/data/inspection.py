@@ -22,11 +22,11 @@ from PIL import Image
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import OutputError, PictureError
 from catsdogs.core.files import replacing
+from catsdogs.core.ordered import ordered_map
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import FORMATS, DecodeLimits, decode
 from catsdogs.data.duplicates import THUMBNAIL_PX, Thumbnails, thumbnail
 from catsdogs.data.stores import open_store
-from catsdogs.data.stream import ordered_map
 
 # Raised when what is kept about a picture changes: older caches are then ignored.
 AUDIT_VERSION = 1

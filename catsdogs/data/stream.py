@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from catsdogs.core.errors import PictureError
+from catsdogs.core.ordered import ordered_map
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import DecodeLimits
@@ -29,45 +26,11 @@ from catsdogs.data.rendering import Draw, at_least_px, render
 from catsdogs.data.stores import open_store
 from catsdogs.data.views import View, input_size
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 _DEFAULT_LIMITS = DecodeLimits()
 # A batch is closed after this many records even if too few of them are good: memory stays flat.
 _MOST_RECORDS = 1024
 # What waits for the network may hold so many bytes of pixels, beside one picture a worker.
 _MOST_WAITING_BYTES = 64 * 2**20
-
-
-def ordered_map(
-    function: Callable[[T], R], items: Iterable[T], *, workers: int, window: int | None = None
-) -> Generator[R, None, None]:
-    """Apply a function in threads; yield the results in the order of the items.
-
-    Items are pulled lazily, at most ``window`` ahead of the result that is yielded. Closing the iterator, an
-    exception or an interrupt drops what has not begun and does not wait for what has.
-
-    Args:
-        function: What to do; its exceptions are raised where its result would have been yielded.
-        items: May be endless.
-        workers: Threads; 0 does the work in the calling thread.
-        window: Items under way at once; by default four a thread.
-    """
-    if workers < 1:
-        yield from map(function, items)
-        return
-    source = iter(items)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        pending: deque[Future[R]] = deque(
-            pool.submit(function, item) for item in islice(source, window or 4 * workers)
-        )
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(function, item) for item in islice(source, 1))
-            yield result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_picture(

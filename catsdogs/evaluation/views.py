@@ -38,7 +38,8 @@ def compare_views(
     *,
     merge: str,
     weights: tuple[float, ...] | None = None,
-    seconds: float | None = None,
+    picture_s: float | None = None,
+    computed: int | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> ViewsReport:
@@ -48,7 +49,8 @@ def compare_views(
         predictions: Merged, labelled, with what each view said; only what could be read is compared.
         merge: How they were merged, for people.
         weights: Of the views, where they are not equal.
-        seconds: Wall-clock time of the pass over all the pictures.
+        picture_s: Wall-clock seconds a picture, where that was measured.
+        computed: Views that the network was given, the plain one among them; by default those merged.
         seed: The same seed gives the same intervals.
         resamples: Draws of the bootstrap.
 
@@ -72,7 +74,7 @@ def compare_views(
     found = _with_intervals(figures, len(scored), seed, resamples)
     both = int((is_right & was_right).sum())
     accuracy = paired_gain(mended, spoilt, both, len(scored) - both - mended - spoilt)
-    per_picture = None if seconds is None else 1000 * seconds / max(len(predictions), 1)
+    picture_ms = None if picture_s is None else 1000 * picture_s
     return ViewsReport(
         merge=merge,
         wrong_to_right=mended,
@@ -80,8 +82,8 @@ def compare_views(
         gain={"accuracy": accuracy, "log_loss": found["log_loss"]},
         doubt={name: found[name] for name in ("spread", "confidence")},
         views=_each(views.names, views.logits, scored.labels, weights),
-        picture_ms=per_picture,
-        view_ms=None if per_picture is None else per_picture / len(views),
+        picture_ms=picture_ms,
+        view_ms=None if picture_ms is None else picture_ms / (computed or len(views)),
     )
 
 

@@ -7,10 +7,12 @@ that keeps a few pictures from choosing a few views.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
@@ -18,6 +20,7 @@ from catsdogs.core.predictions import FloatArray, IntArray, log_softmax
 from catsdogs.evaluation import weighted
 from catsdogs.evaluation.intervals import bootstrap, percentile_interval
 
+BoolArray = npt.NDArray[np.bool_]
 # Pictures that the prior counts for, a view.
 _STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 _STEPS = 500
@@ -35,7 +38,7 @@ class LearnedWeights:
         strength: Of the prior: pictures that it counts for, a view.
         gain: Log loss of the plain mean less that of the weighted one, on the pictures they were learned on;
             never below 0.
-        unseen_gain: The same by cross-validation, each picture weighed by weights that have not seen it.
+        unseen_gain: The same by cross-validation: neither the weights nor the strength have seen the picture.
     """
 
     weights: FloatArray
@@ -63,15 +66,14 @@ def learn_weights(logits: FloatArray, labels: IntArray, *, seed: int = 0) -> Lea
         raise DataError(f"weights of views need {_FEWEST} or more labelled pictures, not {len(labels)}")
     true = log_softmax(logits)[:, np.arange(len(labels)), labels]  # (V, N)
     folds = np.random.default_rng(seed).permutation(len(labels)) % _FOLDS
-    unseen = {strength: _cross_validated(true, folds, strength) for strength in reversed(_STRENGTHS)}
-    strength = min(unseen, key=lambda one: float(unseen[one].mean()))
+    strength = _best_strength(true, folds)
     weights = mixture_weights(true, strength)
     even = losses(true, np.full(len(true), 1 / len(true)))
     return LearnedWeights(
         weights=weights,
         strength=strength,
         gain=float((even - losses(true, weights)).mean()),
-        unseen_gain=_mean_with_interval(even - unseen[strength], seed),
+        unseen_gain=_mean_with_interval(even - _unseen(true, folds), seed),
     )
 
 
@@ -104,11 +106,29 @@ def losses(true: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(-peaks - np.log(weights @ np.exp(true - peaks)))
 
 
-def _cross_validated(true: FloatArray, folds: IntArray, strength: float) -> FloatArray:
+def _best_strength(true: FloatArray, folds: IntArray) -> float:
+    """Return the strength with the best cross-validated log loss over these folds."""
+
+    def loss(strength: float) -> float:
+        return float(_by_fold(true, folds, lambda seen: mixture_weights(true[:, seen], strength)).mean())
+
+    return min(reversed(_STRENGTHS), key=loss)
+
+
+def _unseen(true: FloatArray, folds: IntArray) -> FloatArray:
+    """Return log losses (N,) by weights whose strength, too, was chosen on the other folds."""
+
+    def learn(seen: BoolArray) -> FloatArray:
+        return mixture_weights(true[:, seen], _best_strength(true[:, seen], folds[seen]))
+
+    return _by_fold(true, folds, learn)
+
+
+def _by_fold(true: FloatArray, folds: IntArray, learn: Callable[[BoolArray], FloatArray]) -> FloatArray:
     found = np.empty(true.shape[1])
-    for fold in range(_FOLDS):
+    for fold in np.unique(folds):
         out = folds == fold
-        found[out] = losses(true[:, out], mixture_weights(true[:, ~out], strength))
+        found[out] = losses(true[:, out], learn(~out))
     return found
 
 

@@ -7,6 +7,7 @@ same ones after an interruption as without, and every file that is made from the
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -127,7 +128,8 @@ class Journal:
     def close(self) -> None:
         """Close it."""
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # every line is flushed: only one that failed before is left
+                self._stream.close()
         self._stream = None
 
     def _write(self, values: Mapping[str, Any]) -> None:

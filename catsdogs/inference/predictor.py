@@ -10,7 +10,7 @@ import numpy as np
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.merging import MERGES, log_mean_probability
-from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
+from catsdogs.core.predictions import UNLABELLED, FloatArray, IntArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.data.rendering import Draw
@@ -115,12 +115,23 @@ class Predictor:
             by_view[:, batch.good] = raw.swapaxes(0, 1) / self._card.temperature
         asked = by_view[: len(self._views)]
         logits = asked[0] if len(asked) == 1 else self._merge(asked)
+        errors = batch.errors | _without_numbers(logits, batch.good)
         views = None
         if self._keep_views:
             plain = np.full(shape, np.nan) if self._plain is None else by_view[self._plain]
             views = ViewAnswers(tuple(view.name for view in self._views), asked, plain)
-        features = rows[:, : len(self._views), shape[1] :].mean(axis=1) if self.keeps_features else None
-        return Answers(batch.records, logits, batch.errors, views, features)
+        features = None
+        if self.keeps_features:
+            told = np.array([position not in errors for position in batch.good], dtype=bool)
+            features = rows[:, : len(self._views), shape[1] :].mean(axis=1)[told]
+        return Answers(batch.records, logits, errors, views, features)
+
+
+def _without_numbers(logits: FloatArray, good: IntArray) -> dict[int, str]:
+    """Return the errors of readable pictures that the network has no finite answer to."""
+    strange = good[~np.isfinite(logits[good]).all(axis=1)]
+    logits[strange] = np.nan
+    return dict.fromkeys(strange.tolist(), "the model's answer is not a number")
 
 
 def merging(card: ModelCard, views: Sequence[View], merge: str) -> Callable[[FloatArray], FloatArray]:

@@ -6,8 +6,10 @@ score would otherwise depend, in its last digits, on how many others happened to
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,13 @@ import torch
 from torch import nn
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.ordered import ordered_map
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.folding import folded
 
 PRECISIONS = ("fp32", "bf16")
+# Batches that are computed at once on a processor; each holds its activations in memory.
+_MOST_LANES = 4
 _BatchNorm = nn.modules.batchnorm._NormBase
 
 
@@ -102,8 +107,11 @@ class Runner:
 
         With ``features`` the rows go on with what the head was given: (N, C + D).
         """
-        function = self._logits_and_features if features else self._forward
-        return (self._run(function, pixels) for pixels in batches)
+        return self._side_by_side(self._logits_and_features if features else self._forward, batches)
+
+    def feature_stream(self, batches: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.float32]]:
+        """Turn batches uint8 (N, H, W, 3) into features float32 (N, D), one after the other."""
+        return self._side_by_side(self._classifier.features, batches)
 
     @property
     def classifier(self) -> ImageClassifier:
@@ -117,6 +125,30 @@ class Runner:
     def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Turn pixels (N, H, W, 3) into logits float32 (N, C), without temperature."""
         return self._run(self._forward, pixels)
+
+    def _side_by_side(
+        self, function: Any, batches: Iterable[npt.NDArray[np.uint8]]
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Compute several batches at once, each on its share of the cores.
+
+        Threads that work on one batch wait for the slowest of them after every layer, and where others decode
+        one of them is always slow: apart they waste nothing. Batches are asked for one ahead of those.
+        """
+        threads = torch.get_num_threads()
+        lanes = min(threads, _MOST_LANES)
+        if lanes == 1 or self.execution.device != "cpu" or self.execution.compiled:
+            yield from (self._run(function, pixels) for pixels in batches)
+            return
+        share = -(-threads // lanes)
+        work = partial(self._run, function)
+        begin = partial(torch.set_num_threads, share)
+        try:
+            with contextlib.closing(
+                ordered_map(work, batches, workers=lanes, window=lanes + 1, begin=begin)
+            ) as answers:
+                yield from answers
+        finally:
+            torch.set_num_threads(threads)  # threads of later work begin with what was set last
 
     def _logits_and_features(self, pixels: torch.Tensor) -> torch.Tensor:
         features = self._classifier.features(pixels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ import numpy.typing as npt
 from torch import nn
 
 from catsdogs.core.errors import DataError, ModelError, PictureError
+from catsdogs.core.ordered import ordered_map
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import DecodeLimits
 from catsdogs.data.stores import open_store
-from catsdogs.data.stream import batches, ordered_map
+from catsdogs.data.stream import Batch, batches
 from catsdogs.data.views import VIEWS
 from catsdogs.models.execution import Runner
 from catsdogs.models.registry import timm_version
@@ -149,12 +151,21 @@ def _computed(
     if not records:
         return
     size = runner.execution.batch_size
-    for batch in batches(records, spec=spec, views=VIEWS[_VIEW], batch_size=size, workers=workers):
-        if len(batch.good):
-            rows = runner.features(batch.pixels[:, 0])
-            if not np.isfinite(rows).all():
-                raise ModelError("the backbone gives features that are not finite: its weights are damaged")
-            yield from zip((batch.records[position] for position in batch.good), rows, strict=True)
+    waiting: deque[Batch] = deque()
+
+    def pixels() -> Iterator[npt.NDArray[np.uint8]]:
+        for batch in batches(records, spec=spec, views=VIEWS[_VIEW], batch_size=size, workers=workers):
+            if len(batch.good):
+                waiting.append(batch)
+                yield batch.pixels[:, 0]
+            else:
+                advance(len(batch.records))
+
+    for rows in runner.feature_stream(pixels()):
+        if not np.isfinite(rows).all():
+            raise ModelError("the backbone gives features that are not finite: its weights are damaged")
+        batch = waiting.popleft()
+        yield from zip((batch.records[position] for position in batch.good), rows, strict=True)
         advance(len(batch.records))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.views import parse_views
-from catsdogs.inference.engines.choice import AUTO, TORCH
+from catsdogs.inference.engines.choice import AUTO, TORCH, check_names
 from catsdogs.inference.predictor import Predictor, merging
 from catsdogs.models.modelcard import CARD, ModelCard, find_model
 from catsdogs.reporting.console import say
@@ -40,8 +40,9 @@ class ApplyOptions:
         """Refuse before the work what a model cannot be asked.
 
         Raises:
-            ConfigError: There are no such views, no such merge, or too few devices.
+            ConfigError: There are no such views, no such merge, engine or precision, or too few devices.
         """
+        check_names(self.engine, self.precision)
         merging(card, parse_views(self.tta, card.preprocess), self.merge)
         if self.devices < 1:
             raise ConfigError(f"--devices must be 1 or more, not {self.devices}")

@@ -154,10 +154,10 @@ def _train(
     fit(short, run, say, alone=True)
     asked = _in_split(held_out, "test")
     with progress("judging", len(asked)) as advance:
-        predictions = apply(run.path, asked, advance=advance)
-    assert predictions is not None
+        applied = apply(run.path, asked, advance=advance)
+    assert applied is not None
     shutil.rmtree(run.path)
-    return predictions.logits
+    return applied.predictions.logits
 
 
 def _in_split(study: Study, split: str) -> list[ImageRecord]:

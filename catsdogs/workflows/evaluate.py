@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +15,16 @@ from catsdogs.core.report import EvaluationReport
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.data.splits import SPLITS, read_split
-from catsdogs.data.views import parse_views
+from catsdogs.data.views import parse_views, plain_among
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.evaluation.views import compare_views
+from catsdogs.inference.engines.choice import TORCH
 from catsdogs.inference.predictor import AUTO
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded
 from catsdogs.models.modelcard import ModelCard, find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
-from catsdogs.workflows.applying import apply
+from catsdogs.workflows.applying import Applied, apply
 from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions
 from catsdogs.workflows.gallery import write_gallery
 from catsdogs.workflows.runfolder import RunFolder
@@ -46,7 +47,8 @@ def evaluate(
         options: How the model is applied.
         input_path: Labelled pictures from outside the run; without it the run's own ``split`` is judged.
         split: ``test``, ``val`` or ``train``.
-        out: Where the files go; by default the run folder, or a folder in it named after the input.
+        out: Where the files go; by default the run folder for its plain test figures, and for others a folder
+            in it named after split or input and views.
         seed: Of the bootstrap intervals.
 
     Returns:
@@ -63,25 +65,33 @@ def evaluate(
     labels = labels_of(records, card.class_names)
     learned = _learned_weights(card, options)
     if input_path is None:
-        _say_flattered(RunFolder(checkpoint), split, learned)
-    folder = out or _default_folder(checkpoint, input_path)
+        _say_flattered(RunFolder(checkpoint), split)
+    if learned is not None:
+        _say_flattering_weights(learned, "input" if input_path else split)
+    folder = out or _default_folder(checkpoint, input_path, split, options)
     require_writable(folder / "evaluation.json")
-    started = time.perf_counter()
-    predictions = _predict(checkpoint, records, options)
-    seconds = time.perf_counter() - started
-    if predictions is None:
+    applied = _predict(checkpoint, records, options)
+    views = parse_views(options.tta, card.preprocess)
+    plain = None
+    if views[0].dense_px:
+        # A pass of its own, in every process: the plain view has another size than dense ones.
+        alone = replace(options, tta=DEFAULTS.tta, merge=DEFAULTS.merge, engine=TORCH)
+        plain = _predict(checkpoint, records, alone)
+    if applied is None:
         return None
-    if parse_views(options.tta, card.preprocess)[0].dense_px:
-        predictions = _beside_plain(predictions, checkpoint, records, options)
-    predictions = predictions.with_labels(labels)
+    predictions = applied.predictions.with_labels(labels)
+    if plain is not None and predictions.views is not None:
+        predictions = replace(predictions, views=replace(predictions.views, plain=plain.predictions.logits))
     report = report_on(predictions, split="input" if input_path else split, tta=options.tta, seed=seed)
+    report = replace(report, engine=f"{applied.engine} {applied.precision}")
     if predictions.views is not None:
-        told = "mean" if options.merge == AUTO else options.merge
+        apart = plain is None and plain_among(views, card.preprocess) is None
         compared = compare_views(
             predictions,
-            merge=f"{told} with learned weights" if learned else told,
+            merge=_told(options.merge, learned),
             weights=learned.order(predictions.views.names) if learned else None,
-            seconds=seconds,
+            picture_s=applied.picture_s,
+            computed=len(views) + apart,
             seed=seed,
         )
         report = replace(report, views=compared)
@@ -123,39 +133,34 @@ def _learned_weights(card: ModelCard, options: ApplyOptions) -> ViewWeights | No
     return card.weights_of([view.name for view in parse_views(options.tta, card.preprocess)])
 
 
-def _predict(checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOptions) -> Predictions | None:
+def _told(merge: str, learned: ViewWeights | None) -> str:
+    if learned is not None:
+        return "mean with learned weights"
+    return "mean" if merge == AUTO else merge
+
+
+def _predict(checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOptions) -> Applied | None:
     with progress("evaluating", len(records)) as advance:
         return apply(checkpoint, records, options, keep_views=options.tta != DEFAULTS.tta, advance=advance)
 
 
-def _beside_plain(
-    dense: Predictions, checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOptions
-) -> Predictions:
-    """Fill in what the plain view says, in a pass of its own: it has another size than dense views."""
-    plain = _predict(checkpoint, records, replace(options, tta=DEFAULTS.tta, merge=DEFAULTS.merge))
-    assert plain is not None
-    assert dense.views is not None
-    return replace(dense, views=replace(dense.views, plain=plain.logits))
-
-
-def _say_flattered(run: RunFolder, split: str, learned: ViewWeights | None) -> None:
-    """Tell where something has learned from the very pictures that judge it."""
+def _say_flattered(run: RunFolder, split: str) -> None:
+    """Tell where the model has learned from the very pictures that judge it."""
     if split in learned_from(run):
         say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
-    if learned is not None and learned.learned_on == split:
-        say(f"warning: the weights of these views were learned on the {split} pictures; their gain flatters")
+
+
+def _say_flattering_weights(learned: ViewWeights, origin: str) -> None:
+    """Tell where the weights of views have, or may have."""
+    if learned.learned_on == origin == "input":
+        say("warning: these views have weights from --input pictures; if from these, their gain flatters")
+    elif learned.learned_on == origin:
+        say(f"warning: the weights of these views were learned on the {origin} pictures; their gain flatters")
 
 
 def learned_from(run: RunFolder) -> list[str]:
     """Return the splits that a run's weights come from."""
     return ["train", *run.read_plan().get("fitted_on", [])] if run.plan.exists() else ["train"]
-
-
-def judge(predictions: Predictions, folder: Path, *, split: str, tta: str, seed: int) -> EvaluationReport:
-    """Turn predictions into a report and write both."""
-    report = report_on(predictions, split=split, tta=tta, seed=seed)
-    write_report(report, predictions, folder)
-    return report
 
 
 def write_report(report: EvaluationReport, predictions: Predictions, folder: Path) -> None:
@@ -164,10 +169,13 @@ def write_report(report: EvaluationReport, predictions: Predictions, folder: Pat
     write_predictions(folder / "predictions.csv", predictions)
 
 
-def _default_folder(checkpoint: Path, input_path: str | None) -> Path:
+def _default_folder(checkpoint: Path, input_path: str | None, split: str, options: ApplyOptions) -> Path:
+    """Return the run folder for what a run says of itself; anything else must not replace that."""
     model = find_model(checkpoint)
     home = model.parent if model.name == "model" else model
-    if input_path is None:
+    words = [split if input_path is None else Path(input_path).stem or "input"]
+    words += [word for word in (options.tta, options.merge) if word not in (DEFAULTS.tta, DEFAULTS.merge)]
+    if words == ["test"] and input_path is None:
         return home
-    name = f"evaluation-{Path(input_path).stem or 'input'}"
+    name = re.sub(r"[:,]", "_", "-".join(["evaluation", *words]))
     return Path(name) if is_embedded(checkpoint) else home / name

@@ -1,17 +1,20 @@
 """Everything that one prediction writes, while answers arrive: rows, logits, and what else was asked for.
 
-Rows grow in ``NAME.partial.csv``, valid at any moment, which takes its place when the last one is in it.
+Rows grow in ``NAME.partial.csv``, which takes its place when the last one is in it. As CSV or JSON lines they
+are valid at any moment, as Parquet when the file has been closed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from catsdogs.core.errors import ConfigError
+from catsdogs.core.errors import ConfigError, OutputError
 from catsdogs.core.files import install, require_writable
 from catsdogs.core.predictions import UNLABELLED
 from catsdogs.inference.predictor import Answers
@@ -57,35 +60,66 @@ class OutputOptions:
 
     @property
     def partial(self) -> Path:
-        """Where the rows grow."""
-        return self.output.with_name(f"{self.output.stem}.partial{self.output.suffix}")
+        """Where the rows grow: beside the file that they will be, also where ``output`` is a link to it."""
+        target = Path(os.path.realpath(self.output)) if os.path.islink(self.output) else self.output  # noqa: PTH114
+        return target.with_name(f"{target.stem}.partial{target.suffix}")
 
     def journal(self, rank: int, ranks: int) -> Path:
         """Return where one process keeps its answers until all are there."""
         return self.output.with_name(f"{self.output.stem}.journal-{rank + 1}-of-{ranks}")
 
+    def are(self, path: str) -> bool:
+        """Whether a path is one of the results, or will be: they are no pictures of the input."""
+        folder, name = os.path.split(path)
+        if name in self._own_names and str(Path(_real(folder), name)) in self._own:
+            return True
+        if name.startswith(self._journals) and _real(folder) == _real(str(self.output.parent)):
+            return True
+        if self.sort_into is None:
+            return False
+        return f"{_real(folder)}{os.sep}".startswith(f"{_real(str(self.sort_into))}{os.sep}")
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        places = (*self._places(), self.partial)
+        return frozenset(str(Path(_real(str(place.parent)), place.name)) for place in places)
+
+    @cached_property
+    def _own_names(self) -> frozenset[str]:
+        return frozenset(Path(place).name for place in self._own)
+
+    @property
+    def _journals(self) -> str:
+        return self.journal(0, 1).name.removesuffix("1-of-1")
+
+    def _places(self) -> list[Path]:
+        """Return the files of the results."""
+        submission = [self.submission, raw_path(self.submission)] if self.submission else []
+        places = [self.output, self.logits, *submission, self.contact_sheet, self.save_features]
+        return [place for place in places if place is not None]
+
     def check(self) -> None:
         """Refuse before the work what would fail after it.
 
         Raises:
-            ConfigError: Two results have one place, or a format is unknown.
+            ConfigError: Two results have one place, a format is unknown, or an option has nothing to act on.
             OutputError: A place cannot be written.
         """
+        if not self.output.name:
+            raise ConfigError(f"--output {str(self.output)!r} is a folder; name a file")
         RowOptions(top_k=self.top_k, abstain_below=self.abstain_below)
         format_of(self.output, self.format)
-        places = [self.output, self.logits]
-        if self.submission is not None:
-            places += [self.submission, raw_path(self.submission)]
-        if self.contact_sheet is not None:
-            if self.contact_sheet.suffix.lower() not in (".png", ".html"):
-                raise ConfigError(f"--contact-sheet ends in .png or .html, not {self.contact_sheet.name!r}")
-            places.append(self.contact_sheet)
-        if self.save_features is not None:
-            if self.save_features.suffix.lower() != ".npz":
-                raise ConfigError(f"--save-features ends in .npz, not {self.save_features.name!r}")
-            places.append(self.save_features)
+        for name, place, ends in (
+            ("contact-sheet", self.contact_sheet, (".png", ".html")),
+            ("save-features", self.save_features, (".npz",)),
+        ):
+            if place is not None and place.suffix.lower() not in ends:
+                raise ConfigError(f"--{name} ends in {' or '.join(ends)}, not {place.name!r}")
         if self.sort_by not in ("link", "copy"):
             raise ConfigError(f"--sort-by is link or copy, not {self.sort_by!r}")
+        if self.sort_by == "copy" and self.sort_into is None:
+            raise ConfigError("--sort-by copy needs --sort-into FOLDER")
+        places = self._places()
         if len({place.absolute() for place in places}) < len(places):
             raise ConfigError(
                 f"rows, logits ({self.logits}) and whatever else is written need a file each; "
@@ -126,7 +160,15 @@ class Outputs:
         self.pictures = 0
 
     def add(self, answers: Answers) -> None:
-        """Write what follows from one batch of answers."""
+        """Write what follows from one batch of answers.
+
+        Raises:
+            OutputError: The disk is full, or a place cannot be written any more.
+        """
+        with _told():
+            self._add(answers)
+
+    def _add(self, answers: Answers) -> None:
         ids = [record.id for record in answers.records]
         unlabelled = [UNLABELLED] * len(ids)
         rows = list(
@@ -147,7 +189,15 @@ class Outputs:
                 self._sheet.add(record, row)
 
     def finish(self, clip: float = 0.0) -> None:
-        """Put every file in its place; ``clip`` bounds the probabilities of a submission."""
+        """Put every file in its place; ``clip`` bounds the probabilities of a submission.
+
+        Raises:
+            OutputError: One cannot be written.
+        """
+        with _told():
+            self._finish(clip)
+
+    def _finish(self, clip: float) -> None:
         self._rows.close()
         self._logits.save(self._options.logits)
         if self._submission and self._options.submission:
@@ -174,3 +224,18 @@ class Outputs:
         self.pictures += len(rows)
         self.counts.update(row.label or row.status for row in rows if row.status != ERROR)
         self.reasons.update(row.reason.partition(" (")[0] for row in rows if row.status == ERROR)
+
+
+@lru_cache(maxsize=4096)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line what the system refused."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or "the results"
+        raise OutputError(f"cannot write {place}: {error.strerror or error}") from error

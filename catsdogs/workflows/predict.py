@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
+from catsdogs.core.errors import DataError
 from catsdogs.core.interrupts import Terminated
 from catsdogs.core.printable import printable
 from catsdogs.data.inputs import ALL_NAMES, Inputs, Pictures, find_pictures
@@ -55,15 +56,18 @@ def predict(
     card = load_card(checkpoint)
     class_names = card.class_names
     options.check(card)
-    pictures = find_pictures(inputs, patterns)
+    outputs.check()
+    pictures = find_pictures(inputs, patterns).without(outputs.are)
     for problem in pictures.problems:
         say(f"warning: {problem}")
     if outputs.submission is not None:
         submission_numbers(class_names, (record.id for record in pictures))
-    outputs.check()
     journals = [Journal(outputs.journal(rank, options.devices)) for rank in range(options.devices)]
     if resume:
         options = _asked_before(journals, options)
+    elif not process_rank():
+        for journal in journals:
+            journal.path.unlink(missing_ok=True)
     with progress("predicting", len(pictures)) as advance:
         if options.devices == 1:
             keep = outputs.save_features is not None
@@ -83,14 +87,16 @@ def predict(
                     keep_features=outputs.save_features is not None,
                     advance=advance,
                 )
-            except BaseException:
+            except (KeyboardInterrupt, Terminated):
                 if not process_rank():
                     _write_what_is_there(woven(journals, pictures, len(class_names)), outputs, class_names)
                 raise
             if not first:
                 return
             answers = woven(journals, pictures, len(class_names))
-        written = _write(answers, outputs, class_names, clip=_clip(checkpoint, outputs))
+        clip = _clip(checkpoint, outputs)
+        expected = len(pictures) if options.devices > 1 else None
+        written = _write(answers, outputs, class_names, expected=expected, clip=clip)
     for journal in journals:
         journal.path.unlink(missing_ok=True)
     _summarise(written, outputs)
@@ -116,7 +122,12 @@ def _answers(
 
 
 def _write(
-    answers: Iterator[Answers], options: OutputOptions, class_names: tuple[str, ...], *, clip: float
+    answers: Iterator[Answers],
+    options: OutputOptions,
+    class_names: tuple[str, ...],
+    *,
+    expected: int | None,
+    clip: float,
 ) -> Outputs:
     """Write everything while answers arrive; the rows take their place when the last one is in them."""
     first = list(islice(answers, 1))  # a model that cannot be loaded leaves nothing behind
@@ -124,6 +135,8 @@ def _write(
     try:
         for batch in chain(first, answers):
             outputs.add(batch)
+        if expected not in (None, outputs.pictures):
+            raise DataError(f"{outputs.pictures} of {expected} files were answered: the input has changed")
         outputs.finish(clip)
     except BaseException as error:
         outputs.abandon()

@@ -16,6 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import torch.distributed
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch.utils.data import DataLoader, IterableDataset
 
 from catsdogs.core.errors import ConfigError
@@ -23,6 +24,7 @@ from catsdogs.core.predictions import UNLABELLED, FloatArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.data.inputs import Pictures
+from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.journal import Journal
 from catsdogs.inference.predictor import Answers, Predictor
 from catsdogs.models.choosing import available_cores
@@ -40,18 +42,22 @@ def predict_shared(
     *,
     keep_views: bool,
     advance: Callable[[int], None],
-) -> Predictions | None:
+) -> tuple[Predictions, Engine] | None:
     """Predict all records with several processes; None in every process but the first.
+
+    Beside the predictions it returns the first one's engine.
 
     Raises:
         ConfigError: The machine does not have so many devices.
     """
     trainer = _trainer(checkpoint, options)
     task = _ShareOfPredictions()
+    engines: list[Engine] = []
 
     def answers() -> Iterator[Answers]:
         predictor = _open_share(trainer, checkpoint, options, keep_views=keep_views)
         task.class_names = predictor.class_names
+        engines.append(predictor.engine)
         for answer in predictor.answers(records[trainer.global_rank :: trainer.world_size]):
             advance(len(answer.records) * trainer.world_size)
             yield answer
@@ -59,7 +65,7 @@ def predict_shared(
     with quiet():
         loader = DataLoader(_Answers(answers), batch_size=None)
         trainer.predict(task, loader, return_predictions=False)
-    return _weave(task, records) if trainer.is_global_zero else None
+    return (_weave(task, records), engines[0]) if trainer.is_global_zero else None
 
 
 def answer_shared(
@@ -97,9 +103,24 @@ def answer_shared(
             trainer.predict(
                 _Drain(), DataLoader(_Answers(answers), batch_size=None), return_predictions=False
             )
-    except SystemExit as error:
-        raise KeyboardInterrupt from error  # how Lightning ends after Ctrl-C
+    except BaseException as error:
+        _end_the_others(trainer)
+        if isinstance(error, SystemExit):
+            raise KeyboardInterrupt from error  # how Lightning ends after Ctrl-C
+        raise
     return trainer.is_global_zero
+
+
+def _end_the_others(trainer: pl.Trainer) -> None:
+    """Kill the processes that this one has started, and keep Lightning's observer from killing this one.
+
+    Seconds after a process has died it would kill all; the rows so far must be written first.
+    """
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        for process in launcher.procs:
+            process.kill()
+        launcher.procs.clear()
 
 
 class _Drain(pl.LightningModule):

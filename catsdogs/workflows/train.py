@@ -20,6 +20,7 @@ from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
+from catsdogs.evaluation.judge import evaluate
 from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
@@ -29,7 +30,7 @@ from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.clipping import VALIDATION
 from catsdogs.workflows.diagnose import diagnose_run
-from catsdogs.workflows.evaluate import judge
+from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import leave_out_seen
@@ -123,7 +124,9 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     card = load_card(run.model)
     tests = leave_out_seen([record for record in records if record.split == "test"], card)
     if tests:
-        report = judge(_predict(run, tests, "test"), run.path, split="test", tta="none", seed=settings.seed)
+        predictions = _predict(run, tests, "test")
+        report = evaluate(predictions, split="test", tta="none", seed=settings.seed)
+        write_report(report, predictions, run.path)
         figures = report.to_dict()["metrics"]
         # Where a class is rare, never calling it by its name is accurate.
         rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
@@ -151,6 +154,6 @@ def _calibrate(run: RunFolder) -> None:
 def _predict(run: RunFolder, records: Sequence[ImageRecord], what: str) -> Predictions:
     class_names = load_card(run.model).class_names
     with progress(f"predicting {what}", len(records)) as advance:
-        predictions = apply(run.path, records, advance=advance)
-    assert predictions is not None
-    return predictions.with_labels(labels_of(records, class_names))
+        applied = apply(run.path, records, advance=advance)
+    assert applied is not None
+    return applied.predictions.with_labels(labels_of(records, class_names))

@@ -28,7 +28,7 @@ def fit_views(
     input_path: str | None = None,
     split: str = "auto",
     seed: int = 0,
-) -> ViewWeights:
+) -> ViewWeights | None:
     """Learn weights of views on pictures that the model has not learned from; show and save them.
 
     Args:
@@ -40,7 +40,7 @@ def fit_views(
         seed: Of folds and intervals.
 
     Returns:
-        What was saved.
+        What was saved; None in every process but the first.
 
     Raises:
         UserError: The model, the views or the pictures cannot be used.
@@ -54,9 +54,10 @@ def fit_views(
     origin = "input" if input_path is not None else _split(checkpoint, split)
     records = leave_out_seen(labelled_records(checkpoint, input_path, origin, card.class_names), card)
     with progress(f"views of {origin} pictures", len(records)) as advance:
-        predictions = apply(checkpoint, records, options, keep_views=True, advance=advance)
-    assert predictions is not None
-    scored = predictions.with_labels(labels_of(records, card.class_names)).scorable()
+        applied = apply(checkpoint, records, options, keep_views=True, advance=advance)
+    if applied is None:
+        return None
+    scored = applied.predictions.with_labels(labels_of(records, card.class_names)).scorable()
     assert scored.views is not None
     learned = learn_weights(scored.views.logits, scored.labels, seed=seed)
     weights = dict(zip(scored.views.names, learned.weights.tolist(), strict=True))

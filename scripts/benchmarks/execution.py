@@ -159,9 +159,9 @@ def predict_test(run: RunFolder, manifests: Manifests) -> Predictions:
     """Return what the trained model says about the test pictures, with their classes."""
     class_names = load_card(run.path).class_names
     records = find_labelled(str(manifests.test), known_classes=class_names).records
-    predictions = apply(run.path, records, advance=lambda _: None)
-    assert predictions is not None
-    predictions = predictions.with_labels(labels_of(records, class_names))
+    applied = apply(run.path, records, advance=lambda _: None)
+    assert applied is not None
+    predictions = applied.predictions.with_labels(labels_of(records, class_names))
     predictions.save(run.path / "test.npz")
     return predictions
 

@@ -198,7 +198,10 @@ class TestThePlaceOfResults:
             ("file/rows.csv", "cannot write file/rows.csv: a file is where its folder should be"),
             ("photos", "cannot write photos: it is a folder"),
             ("rows.csv", "cannot write rows.npz: it is a folder"),
-            ("logits.npz", "rows, logits (logits.npz) and submission need a file each; choose other names"),
+            (
+                "logits.npz",
+                "rows, logits (logits.npz) and whatever else is written need a file each; choose other names",
+            ),
             (f"{'a' * 300}.csv", f"cannot write {'a' * 300}.csv: File name too long"),
         ],
     )

@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 
 from catsdogs.core.errors import PictureError
+from catsdogs.core.ordered import ordered_map
 from catsdogs.core.records import ImageRecord
 from catsdogs.data import isolation
 from catsdogs.data.decode import DecodeLimits, decode
 from catsdogs.data.isolation import decode_within
 from catsdogs.data.memory import BUDGET, MEMORY_BUDGET_BYTES
-from catsdogs.data.stream import ordered_map, read_picture
+from catsdogs.data.stream import read_picture
 
 
 def encoded(size: tuple[int, int], kind: str, **options: object) -> bytes:

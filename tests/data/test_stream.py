@@ -1,7 +1,5 @@
 import io
 import itertools
-import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data import stream
 from catsdogs.data.decode import DecodeLimits
 from catsdogs.data.stores import open_store
-from catsdogs.data.stream import Batch, batches, ordered_map, read_picture
+from catsdogs.data.stream import Batch, batches, read_picture
 from catsdogs.data.views import VIEWS
 
 SPEC = PreprocessSpec(16, 16, crop_fraction=1.0)
@@ -49,60 +47,6 @@ def shades(batch: Batch) -> list[int]:
 
 def stream_of(records, *, batch_size: int = 4, workers: int = 2, views: str = "none") -> list[Batch]:
     return list(batches(records, spec=SPEC, views=VIEWS[views], batch_size=batch_size, workers=workers))
-
-
-class TestOrderedMap:
-    @pytest.mark.parametrize("workers", [0, 1, 3])
-    def test_results_come_in_order(self, workers: int) -> None:
-        def late_for_even(number: int) -> int:
-            time.sleep(0.003 * (number % 2 == 0))
-            return number * number
-
-        assert list(ordered_map(late_for_even, range(30), workers=workers)) == [n * n for n in range(30)]
-
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_nothing_gives_nothing(self, workers: int) -> None:
-        assert list(ordered_map(str, [], workers=workers)) == []
-
-    def test_works_in_parallel(self) -> None:
-        together = threading.Barrier(3, timeout=5)
-        assert len(list(ordered_map(lambda _: together.wait(), range(3), workers=3))) == 3
-
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_items_are_pulled_only_a_window_ahead(self, workers: int) -> None:
-        pulled = itertools.count()
-        results = ordered_map(lambda _: None, pulled, workers=workers, window=5)
-        for _ in range(10):
-            next(results)
-        assert next(pulled) <= 15
-        results.close()
-
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_an_exception_comes_in_its_place(self, workers: int) -> None:
-        results = ordered_map(lambda number: 6 // (3 - number), range(9), workers=workers)
-        assert [next(results) for _ in range(3)] == [2, 3, 6]
-        with pytest.raises(ZeroDivisionError):
-            next(results)
-
-    @pytest.mark.parametrize("ending", [GeneratorExit, KeyboardInterrupt, ValueError])
-    def test_ending_early_drops_what_has_not_begun(self, ending: type[BaseException]) -> None:
-        begun, gate = [], threading.Event()
-
-        def work(number: int) -> int:
-            begun.append(number)
-            if number:
-                gate.wait(5)
-            return number
-
-        results = ordered_map(work, range(1000), workers=2, window=100)
-        assert next(results) == 0
-        started = time.perf_counter()
-        with pytest.raises((ending, StopIteration)):
-            results.throw(ending())
-        assert time.perf_counter() - started < 1
-        gate.set()
-        time.sleep(0.05)
-        assert len(begun) <= 3
 
 
 class TestReadPicture:

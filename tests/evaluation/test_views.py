@@ -30,7 +30,7 @@ def seen(n: int = 300, *, views: int = 4, unreadable: int = 0) -> Predictions:
 
 def test_the_report_is_what_one_finds_by_hand() -> None:
     given = seen(unreadable=20)
-    report = compare_views(given, merge="mean", seconds=6.0)
+    report = compare_views(given, merge="mean", picture_s=0.02)
     labels, plain, merged = given.labels[20:], given.views.plain[20:], given.logits[20:]
     wrong_before, wrong_after = plain.argmax(1) != labels, merged.argmax(1) != labels
     assert report.wrong_to_right == (wrong_before & ~wrong_after).sum() > 0

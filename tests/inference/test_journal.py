@@ -1,11 +1,12 @@
 """The journal: answers come back exactly, torn lines are dropped, other runs are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from catsdogs.core.errors import ConfigError, DataError
+from catsdogs.core.errors import ConfigError, DataError, OutputError
 from catsdogs.core.records import ImageRecord
 from catsdogs.inference.journal import Journal
 from catsdogs.inference.predictor import Answers
@@ -86,3 +87,28 @@ def test_another_run_is_refused(text: bytes, message: str, tmp_path: Path) -> No
 def test_another_input_is_refused(names: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the input has changed"):
         list(written(tmp_path / "j").replay(records(names), 3))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.begin(SETTINGS, resume=False)
+    journal.close()
+    journal._stream = Path("/dev/full").open("wb")  # noqa: SIM115 - the journal closes it
+    with pytest.raises(OutputError, match="No space left on device"):
+        journal.append(answers()[0])
+    journal.close()
+
+
+def test_features_come_back_to_the_last_bit(tmp_path: Path) -> None:
+    features = np.random.default_rng(1).normal(size=(2, 7)).astype(np.float32)
+    nobody = np.empty((0, 0), dtype=np.float32)
+    given = [replace(one, features=rows) for one, rows in zip(answers(), (features, nobody), strict=True)]
+    journal = Journal(tmp_path / "j")
+    journal.begin(SETTINGS, resume=False)
+    for one in given:
+        journal.append(one)
+    journal.close()
+    found = [one.features for one in journal.replay(records(), 3)]
+    np.testing.assert_array_equal(found[0], features)
+    assert found[1].shape == (0, 0)

@@ -69,3 +69,25 @@ def test_batches_without_pictures_keep_their_place() -> None:
     assert [one.start for one, _ in answered] == [0, 3, 4]
     assert [len(logits) for _, logits in answered] == [0, 1, 0]
     assert list(packed([], Network(), size=8)) == []
+
+
+def test_files_that_nobody_can_read_are_answered_without_waiting_for_one_that_somebody_can() -> None:
+    asked: list[int] = []
+
+    def stream() -> Iterator[Batch]:
+        yield batch(0, [7], 3)
+        for number in range(1, 1000):
+            asked.append(number)
+            yield batch(number, [], 3, bad=5)
+        yield batch(1000, [8, 9], 3)
+
+    network = Network()
+    answers = packed(stream(), network, size=4)
+    first, rows = next(answers)
+    assert (first.start, rows[0, :, 0].tolist()) == (0, [7, 7, 7])
+    assert next(answers)[0].start == 1
+    assert len(asked) < 10
+    rest = list(answers)
+    assert [one.start for one, _ in rest] == list(range(2, 1001))
+    assert rest[-1][1][:, :, 0].tolist() == [[8, 8, 8], [9, 9, 9]]
+    assert sum(network.calls) == 9

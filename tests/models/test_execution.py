@@ -1,4 +1,5 @@
 import copy
+import threading
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,27 @@ class TestRunner:
         tolerance = 1e-6 if precision == "fp32" else 1e-3
         np.testing.assert_allclose(alone, together, rtol=0, atol=tolerance)
         np.testing.assert_allclose(runner.logits(pixels[order]), together[order], rtol=0, atol=tolerance)
+
+    @pytest.mark.parametrize("threads", [1, 2, 5])
+    def test_batches_side_by_side_say_the_same_in_order(self, threads: int, pixels) -> None:
+        runner = Runner(classifier(), Execution(batch_size=2))
+        pieces = np.split(pixels, [1, 4, 5, 9])
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            answers = list(runner.stream(iter(pieces)))
+            features = list(runner.feature_stream(iter(pieces)))
+            assert torch.get_num_threads() == threads
+            begun: list[int] = []
+            thread = threading.Thread(target=lambda: begun.append(torch.get_num_threads()))
+            thread.start()
+            thread.join()
+            assert begun == [threads]  # nothing of it is left for later work
+        finally:
+            torch.set_num_threads(before)
+        for found, expected in ((answers, runner.logits), (features, runner.features)):
+            assert [len(one) for one in found] == [1, 3, 1, 4, 2]
+            np.testing.assert_allclose(np.concatenate(found), expected(pixels), rtol=0, atol=1e-5)
 
     def test_equals_the_classifier_itself(self, pixels) -> None:
         model = classifier().eval()

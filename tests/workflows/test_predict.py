@@ -1,6 +1,7 @@
 """The predict command: every input, every output, interrupted and resumed."""
 
 import csv
+import errno
 import io
 import json
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 from catsdogs.cli.main import main
 from catsdogs.core.predictions import Predictions
 from catsdogs.inference.predictor import Predictor
+from catsdogs.inference.writers.csvrows import CsvRows
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import HeadSpec, build_head
@@ -156,6 +158,68 @@ class TestInterrupted:
         assert len(rows("rows.csv")) == 80
 
 
+class TestTrouble:
+    def test_the_results_of_a_run_are_not_its_input(self, model, home, photos) -> None:
+        for source in photos.rglob("*"):
+            if source.is_file():
+                (home / source.name).symlink_to(source)
+        words = ["--sort-into", "sorted", "--contact-sheet", "sheet.png"]
+        assert predict(model, *words, inputs=".") == 0
+        first = rows("rows.csv")
+        assert len(first) == 160  # the folder of photos is linked there as well
+        assert predict(model, *words, inputs=".") == 0
+        assert rows("rows.csv") == first
+
+    def test_a_full_disk_is_one_line_and_what_is_written_can_be_gone_on_from(
+        self, model, home, monkeypatch, capsys
+    ) -> None:
+        assert predict(model, output="whole.csv") == 0
+        written = CsvRows.write
+        calls = []
+
+        def full(self, some) -> None:
+            calls.append(some)
+            if len(calls) == 4:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written(self, some)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CsvRows, "write", full)
+            assert predict(model) == 2
+        told = capsys.readouterr().err
+        assert "cannot write the results: No space left on device" in told
+        assert "Traceback" not in told
+        assert predict(model, "--resume") == 0
+        assert Path("rows.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+    def test_answers_that_are_not_numbers_are_errors(self, model, home, tmp_path) -> None:
+        classifier, card = load_model(model)
+        torch.nn.init.constant_(classifier.head.fc.bias, float("nan"))
+        save_model(tmp_path / "broken", classifier, card)
+        words = ["--save-features", "f.npz"]
+        assert predict(tmp_path / "broken", *words) == 0
+        found = rows("rows.csv")
+        assert {row["status"] for row in found} == {"error"}
+        assert sum(row["reason"] == "the model's answer is not a number" for row in found) == 60
+        assert np.load("f.npz")["features"].shape[0] == 0
+
+    def test_an_output_that_is_a_link_grows_beside_what_it_leads_to(self, model, home, monkeypatch) -> None:
+        (home / "far").mkdir()
+        (home / "rows.csv").symlink_to(home / "far" / "real.csv")
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 3, KeyboardInterrupt)
+            predict(model)
+        assert (home / "far" / "real.partial.csv").exists()
+        assert predict(model, "--resume") == 0
+        assert (home / "rows.csv").is_symlink()
+        assert len(rows("far/real.csv")) == 80
+
+    def test_a_list_has_one_reader(self, model, home, monkeypatch, capsys) -> None:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        assert predict(model, inputs="-") == 2
+        assert "--input - has one reader" in capsys.readouterr().err
+
+
 class TestInputs:
     def test_archives_lists_and_patterns_score_as_the_folder(self, model, home, photos, monkeypatch) -> None:
         assert predict(model, output="folder.csv") == 0
@@ -255,6 +319,10 @@ class TestOutputs:
             (["--top-k", "0"], "--top-k must be 1 or more, not 0"),
             (["--abstain-below", "2"], "--abstain-below must be from 0 to 1, not 2"),
             (["--sort-into", "a", "--sort-by", "move"], "--sort-by is link or copy, not 'move'"),
+            (["--sort-by", "copy"], "--sort-by copy needs --sort-into"),
+            (["--output", "."], "--output '.' is a folder"),
+            (["--engine", "tvm"], "engine 'tvm' is not one of"),
+            (["--precision", "int3"], "precision 'int3' is not one of"),
             (["--save-features", "f.csv"], "--save-features ends in .npz, not 'f.csv'"),
             (["--save-features", "rows.npz"], "need a file each"),
             (["--contact-sheet", "sheet.pdf"], "--contact-sheet ends in .png or .html, not 'sheet.pdf'"),

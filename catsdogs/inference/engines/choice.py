@@ -13,6 +13,7 @@ import numpy as np
 
 from catsdogs.core.errors import ConfigError, ModelError
 from catsdogs.inference.engines.converted import (
+    ENGINES,
     build,
     converted_model,
     installed_engines,
@@ -62,10 +63,7 @@ def open_engine(
         ConfigError: There is no such engine or precision here.
         ModelError: The model is damaged, or cannot be run in this way.
     """
-    if engine not in ENGINE_NAMES:
-        raise ConfigError(f"engine {engine!r} is not one of {', '.join(ENGINE_NAMES)}")
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    check_names(engine, precision)
     chosen = _named(engine, precision, device, card)
     if chosen == AUTO:
         chosen = _fastest(folder, card, precision, threads, say)
@@ -80,6 +78,20 @@ def open_engine(
             raise
         say(f"this model cannot be converted for {name}; torch runs it")
         return _torch_engine(folder, precision, device)
+
+
+def check_names(engine: str, precision: str) -> None:
+    """Refuse what there is not.
+
+    Raises:
+        ConfigError: It is no engine or precision, or an engine that is not installed.
+    """
+    if engine not in ENGINE_NAMES:
+        raise ConfigError(f"engine {engine!r} is not one of {', '.join(ENGINE_NAMES)}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if engine in ENGINES:
+        require_installed(engine)
 
 
 def _named(engine: str, precision: str, device: str, card: ModelCard) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catsdogs.core.errors import OutputError, PictureError
+from catsdogs.core.files import umask
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import DecodeLimits
 from catsdogs.data.stores import open_store
@@ -19,6 +21,10 @@ from catsdogs.inference.writers.rows import ERROR, Row
 
 _MOST_OF_A_NAME = 1_000_000
 _LONGEST_BYTES = 200  # file systems take 255; a number may be added
+_MOST_PARTS, _MOST_BYTES = (
+    16,
+    1000,
+)  # of a whole name; systems take some 4,000 bytes, the folder's own among them
 _ODD = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
 _LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
 _LIMIT_BYTES = DecodeLimits().max_bytes
@@ -37,7 +43,8 @@ class SortedFolder:
         self._folder, self._copy = folder, copy
         taken = {_safe(name).casefold() for name in class_names}
         self._unreadable = _free("unreadable", taken)
-        self._reasons: list[tuple[str, str]] = []
+        self._reasons = io.StringIO(newline="")
+        self._list = csv.writer(self._reasons)
 
     def add(self, record: ImageRecord, row: Row) -> None:
         """Put one picture where its row says.
@@ -46,7 +53,7 @@ class SortedFolder:
             OutputError: It cannot be written.
         """
         if row.status == ERROR:
-            self._reasons.append((row.name, row.reason))
+            self._list.writerow([cell(row.name), cell(row.reason)])
         home = self._unreadable if row.status == ERROR else _safe(row.label or row.status)
         try:
             self._put(record, Path(home, *_safe_parts(record.id)))
@@ -57,17 +64,15 @@ class SortedFolder:
 
     def finish(self) -> None:
         """Write the list of reasons, under a number where there is one of another run."""
-        if not self._reasons:
-            return
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer)
-        writer.writerow(["path", "reason"])
-        writer.writerows([cell(name), cell(reason)] for name, reason in self._reasons)
-        self._new_file(Path("unreadable.csv"), buffer.getvalue().encode())
+        if listed := self._reasons.getvalue():
+            self._new_file(Path("unreadable.csv"), f"path,reason\r\n{listed}".encode())
 
     def _put(self, record: ImageRecord, place: Path) -> None:
         if not self._copy and Path(record.root).is_dir():
-            self._new(place, Path(record.root, record.name), None)
+            source = Path(record.root, record.name)
+            if not source.is_file():
+                raise PictureError("not a regular file")
+            self._new(place, source, None)
         else:
             self._new_file(place, open_store(record.root).read(record.name, _LIMIT_BYTES))
 
@@ -91,10 +96,13 @@ class SortedFolder:
 
     def _with_folder(self, place: Path) -> Path:
         """Make the folder of a picture; where another picture has its name, it becomes part of the name."""
+        inner = [self._folder / parent for parent in place.parents][:-2]
         try:
+            if any(folder.is_symlink() for folder in inner):
+                raise FileExistsError  # what lies behind a link is not ours
             (self._folder / place).parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            place = Path(place.parts[0], "-".join(place.parts[1:]))
+            place = Path(place.parts[0], _safe("-".join(place.parts[1:])))
             (self._folder / place).parent.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -109,7 +117,14 @@ def _write_new(target: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        os.link(name, target)
+        Path(name).chmod(0o666 & ~umask())
+        try:
+            os.link(name, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links, as on memory cards
+            with target.open("xb") as stream:
+                stream.write(content)
     finally:
         Path(name).unlink()
 
@@ -126,7 +141,11 @@ def _is_the_same(target: Path, source: Path | None, content: bytes | None) -> bo
 
 def _safe_parts(name: str) -> list[str]:
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
-    return [_safe(part) for part in parts] or ["unnamed"]
+    safe = [_safe(part) for part in parts] or ["unnamed"]
+    if len(safe) > _MOST_PARTS or sum(len(os.fsencode(part)) + 1 for part in safe) > _MOST_BYTES:
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return [f"{digest}-{safe[-1]}"]
+    return safe
 
 
 def _safe(part: str) -> str:

@@ -88,6 +88,8 @@ HOSTILE = [
     "\ud800.jpg",
     ". .",
     "con:1",
+    "a/" * 1500 + "1.jpg",
+    f"{'folder' * 30}/" * 30 + "1.jpg",
 ]
 
 
@@ -115,3 +117,28 @@ def test_a_picture_called_like_a_folder(tmp_path: Path) -> None:
     for name in ("a", "a/b.jpg", "a/c.jpg"):
         sorting.add(ImageRecord(name, str(archive), "1.jpg"), called(name, "cat"))
     assert len([path for path in (tmp_path / "out" / "cat").iterdir() if path.is_file()]) == 3
+
+
+def test_what_lies_behind_a_link_is_left_alone(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "broken.jpg").write_bytes(b"nothing")
+    sorting = SortedFolder(tmp_path / "out", CLASSES, copy=False)
+    sorting.add(ImageRecord("photos", str(tmp_path), "photos"), called("photos", None, "error"))
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_symlink()]
+    (tmp_path / "out" / "unreadable").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / "unreadable" / "photos").symlink_to(photos)
+    sorting.add(
+        ImageRecord("photos/broken.jpg", str(photos), "broken.jpg"),
+        called("photos/broken.jpg", None, "error"),
+    )
+    assert [path.name for path in photos.iterdir()] == ["broken.jpg"]
+    assert (tmp_path / "out" / "unreadable" / "photos-broken.jpg").resolve() == photos / "broken.jpg"
+
+
+def test_copies_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"picture")
+    (tmp_path / "new").write_bytes(b"")
+    sorting = SortedFolder(tmp_path / "out", CLASSES, copy=True)
+    sorting.add(ImageRecord("1.jpg", str(tmp_path), "1.jpg"), called("1.jpg", "cat"))
+    assert (tmp_path / "out" / "cat" / "1.jpg").stat().st_mode == (tmp_path / "new").stat().st_mode
