@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from catsdogs.core.errors import ModelError
 
+# Colours and the like, which torch's exporter puts into its messages.
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
 
@@ -45,7 +48,7 @@ def read_weights(source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, made fit for one line of ours."""
-    text = str(error).strip() or type(error).__name__
+    text = _TERMINAL_CODES.sub("", str(error)).strip() or type(error).__name__
     return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]
 
 
