@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.folding import folded
-from catsdogs.models.weightsfile import first_line
 
 INPUT, OUTPUTS = "pixels", ("logits", "probabilities", "features")
 _OPSET = 17
@@ -83,7 +83,7 @@ def _traced_onnx(deployed: DeployedClassifier) -> bytes:
         torch.onnx.export(
             deployed,
             (_example(deployed),),
-            written,
+            written,  # type: ignore[arg-type]  # it takes open files too, and needs no disk then
             dynamo=False,
             opset_version=_OPSET,
             input_names=[INPUT],
@@ -101,7 +101,8 @@ def _program_onnx(deployed: DeployedClassifier) -> bytes:
                 program, dynamo=True, verbose=False, input_names=[INPUT], output_names=list(OUTPUTS)
             )
             assert written is not None
-            return written.model_proto.SerializeToString()
+            model: bytes = written.model_proto.SerializeToString()
+            return model
     except Exception as error:  # whatever stands in the way, there is no file
         # The exporter's own words are advice to its developers; what they wrap names the layer.
         reason = first_line(error.__cause__ or error)
@@ -131,7 +132,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _standard_output_closed() -> Iterator[None]:
-    """Throw away what C++ prints: for a layer it does not know, torch's older exporter prints the whole graph.
+    """Throw away what C++ prints: the whole graph, where torch's older exporter does not know a layer.
 
     It is asked not to and does so all the same (2.15: ``setup_onnx_logging`` looks at a function where it
     means to call it). What other threads print meanwhile is lost, too. Without a standard output nothing is

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 
-# Colours and the like, which torch's exporter puts into its messages.
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
 
@@ -44,12 +41,6 @@ def read_weights(source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     except Exception as error:  # unpickling damaged bytes raises whatever they happen to spell
         raise ModelError(f"{source} cannot be read as weights: {first_line(error)}") from error
     return _state_dict(loaded, source), {}
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, made fit for one line of ours."""
-    text = _TERMINAL_CODES.sub("", str(error)).strip() or type(error).__name__
-    return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]
 
 
 def _state_dict(loaded: Any, source: str) -> dict[str, Tensor]:

@@ -9,13 +9,13 @@ from timm.layers import CondConv2d
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.models import deployment
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.deployment import DeployedClassifier, to_onnx
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
-from catsdogs.models.weightsfile import first_line
 
 
 class Mixed(nn.Module):
@@ -60,9 +60,13 @@ def test_without_a_standard_output_nothing_is_done(capfd, monkeypatch) -> None:
 
 
 def test_standard_output_comes_back_after_a_mistake(capfd) -> None:
-    with pytest.raises(RuntimeError), deployment._standard_output_closed():
-        os.write(1, b"graph")
-        raise RuntimeError
+    def export() -> None:
+        with deployment._standard_output_closed():
+            os.write(1, b"graph")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        export()
     os.write(1, b"answer")
     assert capfd.readouterr().out == "answer"
 

@@ -31,6 +31,14 @@ PRECISIONS = (AUTO, "fp32", "bf16")
 # What auto means, where somebody has decided it for the whole machine or session.
 VARIABLE = "CATSDOGS_ENGINE"
 _TRIAL_PICTURES = 16
+# NVIDIA's driver, in containers without /proc too; Jetson; WSL 2; AMD's driver.
+_SIGNS_OF_A_GPU = (
+    "/proc/driver/nvidia/gpus",
+    "/dev/nvidiactl",
+    "/dev/nvhost-gpu",
+    "/dev/dxg",
+    "/dev/kfd",
+)
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -173,7 +181,7 @@ def _has_accelerator() -> bool:
     elif sys.platform == "win32":
         sign = Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
     else:
-        sign = any(Path(place).exists() for place in ("/proc/driver/nvidia/gpus", "/dev/kfd"))
+        sign = any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
     if not sign:
         return False
     from catsdogs.inference.engines.eager import computes_elsewhere

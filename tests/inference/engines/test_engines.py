@@ -1,6 +1,7 @@
 """Every engine answers as torch does, in order, whatever the batches; the cache makes itself again."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,47 @@ class TestAgreement:
         first = next(iter(engine.stream(endless())))
         np.testing.assert_allclose(next(iter(engine.stream([pixels[:2]]))), first, rtol=0, atol=1e-6)
 
+    @pytest.mark.parametrize("name", [*CONVERTED, "torch"])
+    def test_two_streams_read_in_turns_do_not_meet(self, name: str, model, warm, pixels) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        ones = [one[None] for one in pixels]
+        forwards, backwards = engine.stream(ones), engine.stream(ones[::-1])
+        answers = [(next(forwards), next(backwards)) for _ in ones]
+        expected = np.concatenate(list(engine.stream(ones)))
+        np.testing.assert_array_equal(np.concatenate([one for one, _ in answers]), expected)
+        np.testing.assert_array_equal(np.concatenate([one for _, one in answers]), expected[::-1])
+
+    @pytest.mark.parametrize("name", [*CONVERTED, "torch"])
+    def test_two_threads_may_share_an_engine(self, name: str, model, warm, pixels) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        ones = [one[None] for one in pixels] * 3
+
+        def answers(batches: list[np.ndarray]) -> np.ndarray:
+            return np.concatenate(list(engine.stream(batches)))
+
+        expected = answers(ones)
+        with ThreadPoolExecutor(2) as threads:
+            for found in threads.map(answers, [ones] * 4):
+                np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("name", CONVERTED)
+    def test_what_a_library_raises_is_a_model_error_and_what_the_pictures_raise_is_not(
+        self, name: str, model, warm, pixels
+    ) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        with pytest.raises(ModelError, match="cannot run this model"):
+            list(engine.stream([pixels[:, :16]] * 5))
+        with pytest.raises(ModelError, match="cannot run this model"):
+            converted.build(name, b"no model")
+
+        def broken() -> Iterator[np.ndarray]:
+            yield from [pixels[:2]] * 2
+            raise RuntimeError("no such picture")
+
+        with pytest.raises(RuntimeError, match="no such picture"):
+            list(engine.stream(broken()))
+        assert len(next(iter(engine.stream([pixels])))) == len(pixels)
+
     @pytest.mark.skipif(not choice._has_bf16(), reason="this processor does not compute in bf16")
     def test_bf16_agrees_on_nearly_every_label(self, model, warm) -> None:
         patches = np.random.default_rng(2).integers(0, 256, (400, 4, 4, 3), dtype=np.uint8)
@@ -203,6 +245,16 @@ def _backbone_and_head():
     head = build_head(feature_width(backbone), 3, HeadSpec())
     torch.nn.init.normal_(head.fc.weight)
     return backbone, head
+
+
+def test_a_gpu_is_looked_for_where_there_is_any_sign_of_one(self, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(choice.sys, "platform", "linux")
+    monkeypatch.setattr("catsdogs.inference.engines.eager.computes_elsewhere", lambda: True)
+    assert {"/dev/dxg", "/dev/nvidiactl", "/dev/nvhost-gpu"} <= set(choice._SIGNS_OF_A_GPU)
+    monkeypatch.setattr(choice, "_SIGNS_OF_A_GPU", (str(tmp_path / "none"), str(tmp_path / "dxg")))
+    assert not choice._has_accelerator()
+    (tmp_path / "dxg").touch()
+    assert choice._has_accelerator()
 
 
 class TestChoice:
