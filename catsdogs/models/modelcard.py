@@ -158,17 +158,33 @@ def read_tensors(folder: Path) -> tuple[ModelCard, bytes]:
     Raises:
         ModelError: A file is missing, truncated or damaged, or they are of two models.
     """
+    card, data, _ = _read_checked(folder)
+    return card, data
+
+
+def read_digest(folder: Path) -> tuple[ModelCard, str]:
+    """Return the card and the SHA-256, in hexadecimal, of the tensors of a model folder, once it is checked.
+
+    Raises:
+        ModelError: As ``read_tensors`` does.
+    """
+    card, _, digest = _read_checked(folder)
+    return card, digest
+
+
+def _read_checked(folder: Path) -> tuple[ModelCard, bytes, str]:
     values = read_card_values(folder)
     try:
         card = ModelCard.from_dict(values)
         data = (folder / TENSORS).read_bytes()
-        if hashlib.sha256(data).hexdigest() != values.get("sha256"):
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != values.get("sha256"):
             raise ModelError(f"{TENSORS} is truncated, damaged, or not the one that {CARD} describes")
     except OSError as error:
         raise ModelError(f"{folder / TENSORS} cannot be read: {error.strerror}") from error
     except ModelError as error:
         raise ModelError(f"{folder} is not a usable model: {error}") from error
-    return card, data
+    return card, data, digest
 
 
 def read_card_values(folder: Path) -> dict[str, Any]:

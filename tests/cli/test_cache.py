@@ -73,7 +73,7 @@ class TestShow:
             "features": ["2 rows", f"{size / 1000:.1f} kB", "750.0 MB"],
             "audits": ["2 files", "6.0 kB", ""],
             "unpacked archives": ["1 file", "3.4 MB", ""],
-            "converted models": ["1 file", "5.0 MB", ""],
+            "converted models": ["1 file", "5.0 MB", "750.0 MB"],
             "timing trials": ["1 file", "12 bytes", ""],
         }
 
@@ -244,5 +244,5 @@ def write_real_caches(folder: Path) -> None:
         outer.write(folder / "inner.zip", "train.zip")
     assert list(open_store(str(folder / "outer.zip")).entries())
     choose("key", ["a", "b"], lambda _: lambda: None)
-    converted_model(find_model("embedded"), lambda _: None)
+    converted_model(find_model("embedded"), "openvino", lambda _: None)
     FeatureCache().write("s", {b"1": np.ones(5, np.float32)})

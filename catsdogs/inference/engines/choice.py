@@ -14,6 +14,7 @@ import numpy as np
 from catsdogs.core.errors import ConfigError, ModelError
 from catsdogs.inference.engines.converted import (
     build,
+    conversion_packages,
     converted_model,
     installed_engines,
     require_installed,
@@ -22,7 +23,7 @@ from catsdogs.inference.engines.engine import Engine, Pixels
 from catsdogs.inference.engines.onnx_runtime import NAME as ONNX_RUNTIME
 from catsdogs.inference.engines.onnx_runtime import refuse_bf16
 from catsdogs.inference.engines.open_vino import NAME as OPENVINO
-from catsdogs.models.choosing import choose, processor_flags
+from catsdogs.models.choosing import choose, network_words, processor_flags
 from catsdogs.models.modelcard import ModelCard
 
 AUTO, TORCH, COMPILE = "auto", "torch", "compile"
@@ -80,7 +81,7 @@ def open_engine(
     name, _, own_precision = chosen.partition(" ")
     if name in (TORCH, COMPILE):
         return _torch_engine(folder, precision, device, compiled=name == COMPILE)
-    model = converted_model(folder, say)
+    model = converted_model(folder, name, say)
     try:
         return build(name, model.require(name), precision=own_precision or "fp32", threads=threads)
     except ModelError:
@@ -136,9 +137,11 @@ def _fastest(
         if name == TORCH:
             runner = _torch_engine(folder, precision, "cpu")
         else:
+            model = converted_model(folder, name, say)
+            if model.passing:
+                raise _NotNowError
             try:
-                onnx = converted_model(folder, say).require(name)
-                runner = build(name, onnx, precision=own_precision, threads=threads)
+                runner = build(name, model.require(name), precision=own_precision, threads=threads)
             except ModelError:
                 return None
         size = runner.batch_size
@@ -146,12 +149,16 @@ def _fastest(
         return partial(_run_all, runner, [batch] * (_TRIAL_PICTURES // size))
 
     head = "" if _bf16_is_safe(card) else f" {card.head.kind}"
-    network = "" if card.network is None else f" {sorted(card.network.to_dict().items())}"
-    key = (
-        f"engine {card.backbone}{network}{head} stages {'+'.join(card.stages)} "
-        f"{spec.height_px}x{spec.width_px} {precision}"
-    )
-    return choose(key, candidates, work, packages=(TORCH, *installed_engines()))
+    network = network_words(card.backbone, card.network, card.stages)
+    key = f"engine {network}{head} {spec.height_px}x{spec.width_px} {precision}"
+    try:
+        return choose(key, candidates, work, packages=conversion_packages())
+    except _NotNowError:
+        return TORCH
+
+
+class _NotNowError(Exception):
+    """Ends a trial that must not be remembered: for lack of memory or disk there is nothing to compare."""
 
 
 def _run_all(engine: Engine, batches: list[Pixels]) -> None:
