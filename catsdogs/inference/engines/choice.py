@@ -121,15 +121,40 @@ def _openvino_precision(precision: str, card: ModelCard) -> str:
     return "bf16" if precision == AUTO and _has_bf16() else precision.replace(AUTO, "fp32")
 
 
+def auto_means(device: str) -> str:
+    """Say in words what ``auto`` is on this machine, before any model is known.
+
+    Args:
+        device: The best that torch has here.
+    """
+    named = os.environ.get(VARIABLE, AUTO)
+    if named not in ENGINE_NAMES:
+        return f"nothing: {VARIABLE}={named!r} is not one of {', '.join(ENGINE_NAMES)}"
+    if named != AUTO:
+        return f"{named} ({VARIABLE})"
+    if device != "cpu":
+        return f"{TORCH}, on {device}"
+    candidates = _candidates(AUTO, bf16=_has_bf16())
+    if len(candidates) == 1:
+        return f"{TORCH}: no other is installed (pip install 'catsdogs[fast]')"
+    return f"the fastest of {', '.join(candidates)}, by a trial for each kind of model"
+
+
+def _candidates(precision: str, *, bf16: bool) -> list[str]:
+    """Return what a trial compares, the default first; ``bf16``: whether OpenVINO may compute in it."""
+    candidates = [TORCH]
+    if precision != "bf16":
+        candidates += [f"{name} fp32" for name in installed_engines()]
+    if precision != "fp32" and OPENVINO in installed_engines() and bf16:
+        candidates.append(f"{OPENVINO} bf16")
+    return candidates
+
+
 def _fastest(
     folder: Path, card: ModelCard, precision: str, threads: int | None, say: Callable[[str], None]
 ) -> str:
     """Return the candidate that a trial, now or earlier, found fastest."""
-    candidates = [TORCH]
-    if precision != "bf16":
-        candidates += [f"{name} fp32" for name in installed_engines()]
-    if precision != "fp32" and OPENVINO in installed_engines() and _has_bf16() and _bf16_is_safe(card):
-        candidates.append(f"{OPENVINO} bf16")
+    candidates = _candidates(precision, bf16=_has_bf16() and _bf16_is_safe(card))
     spec = card.preprocess
 
     def work(candidate: str) -> Callable[[], object] | None:
