@@ -14,7 +14,6 @@ from PIL import Image
 
 from catsdogs.cli.main import main
 from catsdogs.core.predictions import softmax
-from catsdogs.core.records import ImageRecord
 from catsdogs.inference.exporting import parity
 from catsdogs.inference.exporting.formats import FORMATS
 from catsdogs.models.backbones import create_backbone, feature_width
@@ -25,7 +24,6 @@ from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.modelfile import save_model
 from catsdogs.models.networkspec import CNN, NetworkSpec
-from catsdogs.workflows.export import _spread
 
 HEADS = {
     "linear": HeadSpec(),
@@ -136,12 +134,20 @@ def test_what_is_delivered_is_the_graph_that_was_measured(photos, tmp_path: Path
     assert onnx.load(tmp_path / "m.onnx").graph == built[0].graph
 
 
-def test_the_pictures_are_taken_from_the_whole_split_not_from_its_first_class() -> None:
-    ids = [ImageRecord(f"{number}", "folder", f"{number}.jpg") for number in range(100)]
-    assert _spread(ids, 3) == [ids[0], ids[50], ids[99]]
-    assert _spread(ids, 1) == ids[:1]
-    assert _spread(ids, 200) == ids
-    assert _spread([], 5) == []
+def test_the_pictures_are_taken_from_the_whole_split_not_from_its_first_class(
+    photos, tmp_path: Path, monkeypatch
+) -> None:
+    save(tmp_path)
+    compared: list[str] = []
+    forward = parity.ten_views
+
+    def ten_views(records, *arguments, **options):
+        compared.extend(record.id for record in records)
+        return forward(records, *arguments, **options)
+
+    monkeypatch.setattr("catsdogs.workflows.export.ten_views", ten_views)
+    assert exported(tmp_path, photos, tmp_path / "m.onnx", "--pictures", "3") == 0
+    assert compared == ["0.png", "2.png", "broken.jpg"]
 
 
 class TestRefusals:
