@@ -25,6 +25,8 @@ _KINDS = {
     "converted models": ("engines", r"[0-9a-f]{32}\.onnx"),
     "timing trials": ("", r"trials\.json"),
 }
+# Of these, what may grow as large as the features.
+_CAPPED = {"converted models"}
 # A half-written file that nobody has written to for so long was left by a process that was killed.
 _ABANDONED_AFTER_S = 3600
 
@@ -40,7 +42,8 @@ def run(arguments: list[str]) -> None:
     parser = command_parser(
         "cache",
         "Show where caches lie and what they hold, or delete all that catsdogs has put there. "
-        "CATSDOGS_CACHE names another folder, CATSDOGS_CACHE_LIMIT (500MB, 2GB, 0) caps the features.",
+        "CATSDOGS_CACHE names another folder, CATSDOGS_CACHE_LIMIT (500MB, 2GB, 0) caps the features "
+        "and the converted models, each.",
     )
     parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show", help="What to do.")
     actions: dict[str, Callable[[Path], None]] = {"show": _show, "clear": _clear}
@@ -52,7 +55,8 @@ def _show(folder: Path) -> None:
     files = {kind: list(_files(folder, kind)) for kind in _KINDS}
     rows = [("features", _rows_text(features), _size_text(features.bytes), _cap_text(features))]
     for kind, found in files.items():
-        rows.append((kind, _count_text(found), _size_text(sum(file.bytes for file in found)), ""))
+        cap = _cap_text(features) if kind in _CAPPED else ""
+        rows.append((kind, _count_text(found), _size_text(sum(file.bytes for file in found)), cap))
     table(f"Caches in {folder}", ("kind", "holds", "size", "at most"), rows)
 
 

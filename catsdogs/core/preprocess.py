@@ -11,6 +11,10 @@ from catsdogs.core.errors import ModelError
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash")
+# A smaller share would make a picture of 224 pixels more than 22,400 wide before the crop.
+_SMALLEST_CROP = 0.01
+# Statistics are of pictures in [0, 1]; with these what they give is still a number in float32.
+_LARGEST_STATISTIC, _SMALLEST_STD = 1e3, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class PreprocessSpec:
     Attributes:
         height_px: Height of the network's input.
         width_px: Width of the network's input.
-        crop_fraction: Share of the resized picture that the crop keeps, in (0, 1]; timm's ``crop_pct``.
+        crop_fraction: Share of the resized picture that the crop keeps, in [0.01, 1]; timm's ``crop_pct``.
         crop_mode: ``center`` keeps the aspect ratio and crops; ``squash`` stretches the whole picture.
         interpolation: One of ``INTERPOLATIONS``; always antialiased.
         mean: Per-channel mean of pictures in [0, 1], subtracted before the network.
@@ -44,8 +48,8 @@ class PreprocessSpec:
         sizes = (self.height_px, self.width_px)
         if not all(isinstance(size, int) and 1 <= size <= 4096 for size in sizes):
             raise ModelError(f"input size {self.height_px}x{self.width_px} px is outside 1 to 4096")
-        if not 0 < self.crop_fraction <= 1:
-            raise ModelError(f"crop fraction {self.crop_fraction} is outside (0, 1]")
+        if not _SMALLEST_CROP <= self.crop_fraction <= 1:
+            raise ModelError(f"crop fraction {self.crop_fraction} is outside [{_SMALLEST_CROP}, 1]")
         if self.crop_mode not in CROP_MODES:
             raise ModelError(f"crop mode {self.crop_mode!r} is not one of {', '.join(CROP_MODES)}")
         if self.interpolation not in INTERPOLATIONS:
@@ -55,8 +59,10 @@ class PreprocessSpec:
         statistics = (*self.mean, *self.std)
         if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, statistics)):
             raise ModelError("mean and std need three finite numbers each")
-        if min(self.std) <= 0:
-            raise ModelError("std must be positive")
+        if max(map(abs, statistics)) > _LARGEST_STATISTIC or min(self.std) < _SMALLEST_STD:
+            raise ModelError(
+                f"mean and std must be at most {_LARGEST_STATISTIC:g}, std at least {_SMALLEST_STD:g}"
+            )
 
     @property
     def resized_height_px(self) -> int:
@@ -85,5 +91,5 @@ class PreprocessSpec:
                 if key in plain:
                     plain[key] = tuple(float(number) for number in plain[key])
             return cls(**plain)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(f"the preprocessing is not valid: {error}") from error

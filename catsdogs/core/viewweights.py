@@ -9,6 +9,8 @@ from typing import Any
 
 from catsdogs.core.errors import ModelError
 
+_TOLERANCE = 1e-6
+
 
 @dataclass(frozen=True)
 class ViewWeights:
@@ -16,7 +18,7 @@ class ViewWeights:
 
     Attributes:
         tta: The recipe as it was asked for.
-        weights: Name of a view -> its share of the merged probability, from 0 up; they sum to 1.
+        weights: Name of a view -> its share of the merged probability, from 0 to 1; they sum to 1.
         learned_on: Where the pictures came from that they were learned on: ``val``, ``test`` or ``input``.
         n: How many pictures that were.
     """
@@ -30,12 +32,12 @@ class ViewWeights:
         """Check that they are weights.
 
         Raises:
-            ModelError: One is negative or no number, or they do not sum to 1.
+            ModelError: One is not from 0 to 1, or they do not sum to 1.
         """
         values = list(self.weights.values())
-        if not values or not all(math.isfinite(value) and value >= 0 for value in values):
-            raise ModelError(f"the weights of the views {self.tta} are not numbers from 0 up")
-        if abs(math.fsum(values) - 1) > 1e-6:
+        if not values or not all(0 <= value <= 1 + _TOLERANCE for value in values):
+            raise ModelError(f"the weights of the views {self.tta} are not numbers from 0 to 1")
+        if abs(math.fsum(values) - 1) > _TOLERANCE:
             raise ModelError(f"the weights of the views {self.tta} sum to {math.fsum(values):.6g}, not to 1")
 
     def order(self, names: Sequence[str]) -> tuple[float, ...]:
@@ -56,5 +58,5 @@ class ViewWeights:
         try:
             weights = {str(name): float(value) for name, value in values["weights"].items()}
             return cls(str(values["tta"]), weights, str(values["learned_on"]), int(values["n"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ModelError(f"the weights of views are damaged: {error}") from error

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.printable import first_line
 from catsdogs.models.hub import brief_hub
 from catsdogs.models.networkspec import CNN, NetworkSpec
 from catsdogs.models.preprocessing import spec_from_metadata, timm_spec
 from catsdogs.models.registry import pretrained_weights, require_known
-from catsdogs.models.weightsfile import first_line, read_weights
+from catsdogs.models.weightsfile import read_weights
 
 HUB, RANDOM = "hub", "none"
 _SHOWN_KEYS = 3

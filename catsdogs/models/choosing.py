@@ -22,6 +22,7 @@ from typing import Any
 from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import OutputError
 from catsdogs.core.files import write_json
+from catsdogs.models.networkspec import NetworkSpec
 
 _CLEARLY_FASTER = 1.1
 _ROUNDS = 3
@@ -58,15 +59,19 @@ def choose(
             cannot be done here. The first candidate's always can.
         packages: Installed packages whose other version may be faster or slower.
     """
+    if len(names) == 1:
+        return names[0]
     path = cache_folder() / "trials.json"
     full_key = f"{key} | {_machine(packages)}"
     known = _read(path)
     if known.get(full_key) in names:
         return str(known[full_key])
-    works = {name: work(name) for name in names}
-    seconds = time_in_turns({name: one for name, one in works.items() if one is not None})
-    best = min(seconds, key=lambda name: seconds[name])
-    chosen = best if seconds[best] * _CLEARLY_FASTER < seconds[names[0]] else names[0]
+    works = {name: one for name in names if (one := work(name)) is not None}
+    chosen = names[0]
+    if len(works) > 1:
+        seconds = time_in_turns(works)
+        best = min(seconds, key=lambda name: seconds[name])
+        chosen = best if seconds[best] * _CLEARLY_FASTER < seconds[chosen] else chosen
     with contextlib.suppress(OutputError):  # a cache that cannot be written costs a second a run, no more
         write_json(path, {**_read(path), full_key: chosen})
     return chosen
@@ -93,11 +98,29 @@ def _read(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def network_words(backbone: str, network: NetworkSpec | None, stages: Sequence[str]) -> str:
+    """Name what is computed, for the key of a trial: the same backbone may be of another width or cut.
+
+    >>> network_words("resnet18", None, ("layer2", "layer3"))
+    'resnet18 stages layer2+layer3'
+    """
+    made_of = "" if network is None else f" {sorted(network.to_dict().items())}"
+    return f"{backbone}{made_of} stages {'+'.join(stages)}"
+
+
+def installed_version(package: str) -> str:
+    """Return a package's version; ``unknown`` where it came under another name (onnxruntime-gpu)."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def _machine(packages: Sequence[str]) -> str:
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    return f"{versions}, {platform.machine()}, {available_cores()} cores, {_flags_digest()}"
+    versions = ", ".join(f"{name} {installed_version(name)}" for name in packages)
+    return f"{versions}, {platform.machine()}, {available_cores()} cores, {flags_digest()}"
 
 
-def _flags_digest() -> str:
+def flags_digest() -> str:
     """Name the processor's features shortly: a home folder that moves to another machine is tried again."""
     return hashlib.sha256(" ".join(sorted(processor_flags())).encode()).hexdigest()[:8]

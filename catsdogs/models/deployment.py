@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import io
 import logging
-import tempfile
+import os
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.folding import folded
-from catsdogs.models.weightsfile import first_line
 
 INPUT, OUTPUTS = "pixels", ("logits", "probabilities", "features")
 _OPSET = 17
 # Not 1: torch.export takes a length of 1 for a constant.
 _EXAMPLES = 2
+_CLOSING = threading.Lock()
 
 
 class DeployedClassifier(nn.Module):
@@ -74,34 +78,35 @@ def to_onnx(deployed: DeployedClassifier) -> bytes:
 
 
 def _traced_onnx(deployed: DeployedClassifier) -> bytes:
-    with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
+    written = io.BytesIO()
+    with _quiet(), _standard_output_closed(), torch.no_grad():
         torch.onnx.export(
             deployed,
             (_example(deployed),),
-            path,
+            written,  # type: ignore[arg-type]  # it takes open files too, and needs no disk then
             dynamo=False,
             opset_version=_OPSET,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "batch"} for name in (INPUT, *OUTPUTS)},
         )
-        return path.read_bytes()
+    return written.getvalue()
 
 
 def _program_onnx(deployed: DeployedClassifier) -> bytes:
     program = to_program(deployed)
     try:
-        with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        with _quiet(), torch.no_grad():
             written = torch.onnx.export(
                 program, dynamo=True, verbose=False, input_names=[INPUT], output_names=list(OUTPUTS)
             )
             assert written is not None
-            path = Path(folder, "model.onnx")
-            written.save(path, external_data=False)
-            return path.read_bytes()
+            model: bytes = written.model_proto.SerializeToString()
+            return model
     except Exception as error:  # whatever stands in the way, there is no file
-        raise ModelError(f"this network cannot be written as ONNX: {first_line(error)}") from error
+        # The exporter's own words are advice to its developers; what they wrap names the layer.
+        reason = first_line(error.__cause__ or error)
+        raise ModelError(f"this network cannot be written as ONNX: {reason}") from error
 
 
 def _example(deployed: DeployedClassifier) -> Tensor:
@@ -123,3 +128,37 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _standard_output_closed() -> Iterator[None]:
+    """Throw away what C++ prints: the whole graph, where torch's older exporter does not know a layer.
+
+    It is asked not to and does so all the same (2.15: ``setup_onnx_logging`` looks at a function where it
+    means to call it). What other threads print meanwhile is lost, too. Without a standard output nothing is
+    done.
+    """
+    with _CLOSING:  # the second of two threads would keep, and put back, what the first has closed
+        try:
+            kept = os.dup(1)
+        except OSError:
+            yield
+            return
+        try:
+            _flush()
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                os.dup2(nowhere.fileno(), 1)
+            yield
+        finally:
+            _flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush() -> None:
+    """Send off what Python and C have collected of the standard output."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):  # its reader has gone, or it is closed
+            sys.stdout.flush()
+    with contextlib.suppress(OSError, TypeError):  # a C library of another name keeps its own
+        (ctypes.CDLL("ucrtbase") if sys.platform == "win32" else ctypes.CDLL(None)).fflush(None)

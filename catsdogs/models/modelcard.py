@@ -22,6 +22,8 @@ VERSION = 1
 TENSORS, CARD = "model.safetensors", "model.json"
 # The stage that the network's own classifier would see.
 TOP = "top"
+# What is fitted lies between 0.05 and 20; logits divided by these are still numbers.
+_COLDEST, _HOTTEST = 1e-6, 1e6
 # One slash is enough: a URL that has been a Path has lost the other. A drive is one letter.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
@@ -92,8 +94,8 @@ class ModelCard:
             raise ModelError(f"it has version {values.get('version')}; this catsdogs reads version {VERSION}")
         try:
             temperature = float(values["temperature"])
-            if not 0 < temperature < float("inf"):
-                raise ValueError(f"temperature {temperature} is not a positive number")
+            if not _COLDEST <= temperature <= _HOTTEST:
+                raise ValueError(f"temperature {temperature} is outside {_COLDEST:g} to {_HOTTEST:g}")
             return cls(
                 backbone=str(values["backbone"]),
                 class_names=_names(values["class_names"], at_least=2, what="two or more distinct classes"),
@@ -107,7 +109,7 @@ class ModelCard:
                 augmentation=None if values.get("augmentation") is None else dict(values["augmentation"]),
                 view_weights=tuple(map(ViewWeights.from_dict, values.get("view_weights", ()))),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
 
 
@@ -156,17 +158,33 @@ def read_tensors(folder: Path) -> tuple[ModelCard, bytes]:
     Raises:
         ModelError: A file is missing, truncated or damaged, or they are of two models.
     """
+    card, data, _ = _read_checked(folder)
+    return card, data
+
+
+def read_digest(folder: Path) -> tuple[ModelCard, str]:
+    """Return the card and the SHA-256, in hexadecimal, of the tensors of a model folder, once it is checked.
+
+    Raises:
+        ModelError: As ``read_tensors`` does.
+    """
+    card, _, digest = _read_checked(folder)
+    return card, digest
+
+
+def _read_checked(folder: Path) -> tuple[ModelCard, bytes, str]:
     values = read_card_values(folder)
     try:
         card = ModelCard.from_dict(values)
         data = (folder / TENSORS).read_bytes()
-        if hashlib.sha256(data).hexdigest() != values.get("sha256"):
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != values.get("sha256"):
             raise ModelError(f"{TENSORS} is truncated, damaged, or not the one that {CARD} describes")
     except OSError as error:
         raise ModelError(f"{folder / TENSORS} cannot be read: {error.strerror}") from error
     except ModelError as error:
         raise ModelError(f"{folder} is not a usable model: {error}") from error
-    return card, data
+    return card, data, digest
 
 
 def read_card_values(folder: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import timm
 from torch import nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.models.cnn import CatsdogsCNN
 from catsdogs.models.networkspec import CNN
-from catsdogs.models.weightsfile import first_line
 
 # Where timm looks for what its registry says of a network that this module defines.
 default_cfgs = timm.models.generate_default_cfgs(

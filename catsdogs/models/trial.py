@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.models.choosing import choose, processor_flags
+from catsdogs.models.choosing import choose, network_words, processor_flags
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.cnn import CatsdogsCNN
 from catsdogs.models.execution import Execution, Runner, best_device
 
 
@@ -50,5 +51,9 @@ def fastest_execution(
         runner = Runner(classifier, candidates[name])
         return lambda: runner.features(pixels)
 
-    key = f"forward {backbone} {spec.height_px}x{spec.width_px} {device_name(device)}"
+    network = classifier.backbone.spec if isinstance(classifier.backbone, CatsdogsCNN) else None
+    key = (
+        f"forward {network_words(backbone, network, classifier.stages)} "
+        f"{spec.height_px}x{spec.width_px} {device_name(device)}"
+    )
     return candidates[choose(key, list(candidates), work)]

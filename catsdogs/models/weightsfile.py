@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 
 _WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
@@ -41,12 +41,6 @@ def read_weights(source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     except Exception as error:  # unpickling damaged bytes raises whatever they happen to spell
         raise ModelError(f"{source} cannot be read as weights: {first_line(error)}") from error
     return _state_dict(loaded, source), {}
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, made fit for one line of ours."""
-    text = str(error).strip() or type(error).__name__
-    return json.dumps(text.splitlines()[0][:160], ensure_ascii=False)[1:-1]
 
 
 def _state_dict(loaded: Any, source: str) -> dict[str, Tensor]:

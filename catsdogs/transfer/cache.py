@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +18,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from catsdogs.core.cachefolder import cache_folder
-from catsdogs.core.errors import ConfigError, OutputError
+from catsdogs.core.cachefolder import cache_folder, cap_limit_bytes
+from catsdogs.core.errors import OutputError
 from catsdogs.transfer.cachetables import Row, count_rows, read_rows, write_rows
 
 T = TypeVar("T")
 
-DEFAULT_CAP_BYTES = 2 * 10**9
-_LIMIT_VARIABLE = "CATSDOGS_CACHE_LIMIT"
 _FILE = "features.sqlite"
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 _PATIENCE_S = 5.0
@@ -178,22 +174,6 @@ def space_key(**parts: Any) -> str:
     """
     text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def cap_limit_bytes() -> int:
-    """Return the cap that ``CATSDOGS_CACHE_LIMIT`` sets, else the default.
-
-    Raises:
-        ConfigError: It is not a size such as 500MB, 2GB, 1.5GiB, or 0 for no cache.
-    """
-    text = os.environ.get(_LIMIT_VARIABLE, "").strip()
-    if not text:
-        return DEFAULT_CAP_BYTES
-    parsed = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([KMGT]?)(I?)B?)", text, re.ASCII | re.IGNORECASE)
-    if parsed is None:
-        raise ConfigError(f"{_LIMIT_VARIABLE} is a size such as 500MB or 2GB (0: no cache), not {text!r}")
-    number, prefix, binary = parsed.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
 
 
 class _ReplacedError(Exception):

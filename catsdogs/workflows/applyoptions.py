@@ -70,7 +70,12 @@ def open_predictor(
         UserError: The model or the engine cannot be had.
     """
     model = load(
-        checkpoint, engine=options.engine, precision=options.precision, workers=options.workers, say=say
+        checkpoint,
+        engine=options.engine,
+        precision=options.precision,
+        workers=options.workers,
+        say=say,
+        at_once=False,
     )
     predictor = model.predictor(
         options.tta, merge=options.merge, keep_views=keep_views, keep_features=keep_features

@@ -12,8 +12,10 @@ import torch
 
 from catsdogs import __version__
 from catsdogs.core.cachefolder import cache_folder
+from catsdogs.inference.engines.choice import auto_means
+from catsdogs.inference.engines.converted import ENGINES, installed_engines
 from catsdogs.models.backbones import create_backbone, feature_width
-from catsdogs.models.choosing import available_cores, processor_flags
+from catsdogs.models.choosing import available_cores, installed_version, processor_flags
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import best_device
 from catsdogs.models.heads import build_head
@@ -61,7 +63,9 @@ def _memory() -> str:
 
 def _versions() -> list[tuple[str, str]]:
     found = [("catsdogs", __version__), ("python", platform.python_version())]
-    return found + [(name, importlib.metadata.version(name)) for name in _PACKAGES]
+    found += [(name, importlib.metadata.version(name)) for name in _PACKAGES]
+    there = installed_engines()
+    return found + [(name, installed_version(name) if name in there else "not installed") for name in ENGINES]
 
 
 def _automatic() -> list[tuple[str, str]]:
@@ -81,6 +85,7 @@ def _automatic() -> list[tuple[str, str]]:
     return [
         ("device", execution.device),
         ("computes in bfloat16", "yes" if has_bf16(execution.device) else "no"),
+        ("--engine auto", auto_means(execution.device)),
         (f"prediction precision ({USUAL_BACKBONE})", execution.precision),
         (f"training precision ({USUAL_BACKBONE})", f"{speed.precision}, {layout}"),
         ("decoding workers", str(decoding_workers())),

@@ -7,7 +7,10 @@ import importlib.util
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from catsdogs.core.errors import ConfigError, DataError, ModelError
 from catsdogs.core.files import replacing, require_writable, write_json
@@ -15,7 +18,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data.inputs import find_pictures
 from catsdogs.data.splits import read_split
 from catsdogs.inference.exporting.formats import Format, find_format
-from catsdogs.inference.exporting.parity import LABELS, TOLERANCE, Parity, measure, ten_views
+from catsdogs.inference.exporting.parity import Parity, measure, ten_views
 from catsdogs.models.deployment import INPUT, OUTPUTS, DeployedClassifier
 from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.modelcard import ModelCard
@@ -59,7 +62,7 @@ def export(
     classifier, card = load_model(checkpoint)
     if pictures < 1:
         raise ConfigError(f"--pictures must be 1 or more, not {pictures}")
-    records = _records(checkpoint, input_path)[:pictures]
+    records = _spread(_records(checkpoint, input_path), pictures)
     pixels = ten_views(records, card, workers=decoding_workers())
     if not len(pixels):
         raise DataError(f"none of the {len(records)} pictures to compare on can be read")
@@ -67,14 +70,14 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, target.name)
         words = _words(card, precision)
-        chosen.write(path, DeployedClassifier(classifier, card.temperature), words, precision)
+        graph = chosen.build(DeployedClassifier(classifier, card.temperature), precision)
+        chosen.save(graph, path, words)
         parity = measure(chosen.open(path), reference, pixels, card, precision=precision)
         _show(parity, format_name)
         if not parity.holds:
-            raise ModelError(_complaint(parity, format_name))
-        # Once more, now that there is something to say about it.
-        words["parity"] = json.dumps(parity.to_dict())
-        chosen.write(path, DeployedClassifier(classifier, card.temperature), words, precision)
+            raise ModelError(f"this model was not exported to {format_name}: {parity.complaint}")
+        # The same graph once more, now that there is something to say about it.
+        chosen.save(graph, path, words | {"parity": json.dumps(parity.to_dict())})
         for written in sorted(Path(folder).iterdir()):
             with replacing(target.with_name(written.name)) as temporary:
                 shutil.copyfile(written, temporary)
@@ -110,6 +113,12 @@ def _records(checkpoint: Path, input_path: str | None) -> tuple[ImageRecord, ...
     raise ConfigError(f"{checkpoint} has no pictures of its own to compare on: give some with --input")
 
 
+def _spread(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
+    """Return so many records from the first to the last: a split lies in the order of its classes."""
+    places = np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)
+    return [records[place] for place in places]
+
+
 def _words(card: ModelCard, precision: str) -> dict[str, str]:
     """Return what the file says about itself; whoever runs it needs no other source."""
     return {
@@ -121,7 +130,8 @@ def _words(card: ModelCard, precision: str) -> dict[str, str]:
         "precision": precision,
         "torch": importlib.metadata.version("torch"),
         "input": f"{INPUT}: uint8 (N, height, width, 3), RGB, resized and cropped; normalisation is inside",
-        "outputs": f"{OUTPUTS[0]}: before temperature; {OUTPUTS[1]}: softmax of logits / temperature",
+        "outputs": f"{OUTPUTS[0]}: before temperature; {OUTPUTS[1]}: softmax of logits / temperature; "
+        f"{OUTPUTS[2]}: what the head was given",
     }
 
 
@@ -134,13 +144,3 @@ def _show(parity: Parity, format_name: str) -> None:
             for name, difference in parity.differences.items()
         ],
     )
-
-
-def _complaint(parity: Parity, format_name: str) -> str:
-    if parity.precision == "fp32":
-        worst = max(parity.differences.values())
-        found = f"its probabilities differ from torch's by {worst:.2g}, more than {TOLERANCE:g}"
-    else:
-        worst = min(parity.agreements.values())
-        found = f"it agrees with torch on {worst:.2%} of the labels, fewer than {LABELS:.1%}"
-    return f"this model was not exported to {format_name}: {found}"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.inputs import find_pictures
 from catsdogs.data.views import parse_views
-from catsdogs.inference.engines.choice import AUTO, TORCH, open_engine
+from catsdogs.inference.engines.choice import AUTO, COMPILE, TORCH, open_engine
 from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
 from catsdogs.models.modelcard import ModelCard, find_model, load_card
 from catsdogs.reporting.console import say_nothing
 from catsdogs.workflows.workers import decoding_workers
+
+if TYPE_CHECKING:
+    from catsdogs.models.execution import Runner
 
 Paths = str | os.PathLike[str]
 
@@ -28,20 +32,25 @@ class LoadedModel:
 
     Attributes:
         card: Backbone, class names, preprocessing and temperature.
-        engine: What computes its logits.
 
     Args:
-        engine: As above.
         card: As above.
+        engine: The name of what computes its logits, or ``auto``.
+        opened: Opens an engine by its name, once one is needed.
         workers: Threads that decode pictures.
-        open_torch: Returns an engine that takes pictures of any size, where ``engine`` does not.
     """
 
     def __init__(
-        self, engine: Engine, card: ModelCard, *, workers: int, open_torch: Callable[[], Engine]
+        self, card: ModelCard, *, engine: str, opened: Callable[[str], Engine], workers: int
     ) -> None:
-        self.card, self.engine = card, engine
-        self._workers, self._open_torch = workers, open_torch
+        self.card = card
+        self._asked, self._opened, self._workers = engine, opened, workers
+        self._fit_for_dense: set[int] = set()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What computes its logits."""
+        return self._opened(self._asked)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,11 +86,22 @@ class LoadedModel:
         if not side:
             return self.engine
         from catsdogs.inference.dense import require_dense
+
+        if side not in self._fit_for_dense:
+            require_dense(self._runner.classifier, self.card, side)
+            self._fit_for_dense.add(side)
+        return self._runner
+
+    @cached_property
+    def _runner(self) -> Runner:
+        """The engine where it is torch, else torch beside it; a converted one is not opened for this."""
         from catsdogs.models.execution import Runner
 
-        engine = self.engine if isinstance(self.engine, Runner) else self._open_torch()
+        if self._asked not in (AUTO, TORCH, COMPILE):
+            raise ConfigError(f"--engine {self._asked} takes one size of pictures; dense views need torch")
+        there = self.engine if self._asked != AUTO else vars(self).get("engine")
+        engine = there if isinstance(there, Runner) else self._opened(TORCH)
         assert isinstance(engine, Runner)
-        require_dense(engine.classifier, self.card, side)
         return engine
 
     def predict(
@@ -111,6 +131,7 @@ def load(
     device: str = "auto",
     threads: int | None = None,
     say: Callable[[str], None] = say_nothing,
+    at_once: bool = True,
 ) -> LoadedModel:
     """Read a model from a run folder or a model folder; needs no network and no Lightning.
 
@@ -124,6 +145,8 @@ def load(
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the best there is.
         threads: That compute, of an engine other than torch; by default one a core.
         say: Is told what takes seconds, such as converting a model for the first time.
+        at_once: Open the engine now, and find out now what stands in its way; else when it is first needed,
+            which may be never, as dense views are torch's.
 
     Raises:
         ModelError: There is no usable model, or the engine cannot run it.
@@ -131,11 +154,13 @@ def load(
     """
     folder = find_model(path)
     card = load_card(folder)
-    opened = partial(open_engine, folder, card, precision=precision, device=device, threads=threads, say=say)
 
-    def open_torch() -> Engine:
-        if engine != AUTO:
-            raise ConfigError(f"--engine {engine} takes one size of pictures; dense views need torch")
-        return opened(engine=TORCH)
+    def opened(name: str) -> Engine:
+        return open_engine(
+            folder, card, engine=name, precision=precision, device=device, threads=threads, say=say
+        )
 
-    return LoadedModel(opened(engine=engine), card, workers=decoding_workers(workers), open_torch=open_torch)
+    model = LoadedModel(card, engine=engine, opened=opened, workers=decoding_workers(workers))
+    if at_once:
+        _ = model.engine
+    return model

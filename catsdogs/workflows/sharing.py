@@ -159,6 +159,7 @@ def _open_share(
         workers=max(1, decoding_workers(options.workers) // trainer.world_size),
         device=str(device),
         threads=threads,
+        at_once=False,
     )
     return model.predictor(
         options.tta, merge=options.merge, keep_views=keep_views, keep_features=keep_features

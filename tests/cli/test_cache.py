@@ -74,7 +74,7 @@ class TestShow:
             "features": ["2 rows", f"{size / 1000:.1f} kB", "750.0 MB"],
             "audits": ["2 files", "6.0 kB", ""],
             "unpacked archives": ["1 file", "3.4 MB", ""],
-            "converted models": ["1 file", "5.0 MB", ""],
+            "converted models": ["1 file", "5.0 MB", "750.0 MB"],
             "timing trials": ["1 file", "12 bytes", ""],
         }
 
@@ -249,5 +249,5 @@ def write_real_caches(folder: Path) -> None:
     for name in ("outer.zip", "whole.tar.gz", "cut.tar.gz"):
         assert list(open_store(str(folder / name)).entries())
     choose("key", ["a", "b"], lambda _: lambda: None)
-    converted_model(find_model("embedded"), lambda _: None)
+    converted_model(find_model("embedded"), "openvino", lambda _: None)
     FeatureCache().write("s", {b"1": np.ones(5, np.float32)})

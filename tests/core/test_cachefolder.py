@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from catsdogs.core.cachefolder import cache_folder
-from catsdogs.core.errors import OutputError
+from catsdogs.core.cachefolder import DEFAULT_CAP_BYTES, cache_folder, cap_limit_bytes
+from catsdogs.core.errors import ConfigError, OutputError
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +56,29 @@ def test_no_home_is_one_clear_line(monkeypatch):
     monkeypatch.setattr("pathlib.Path.home", nowhere)
     with pytest.raises(OutputError, match="set CATSDOGS_CACHE"):
         cache_folder()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("", DEFAULT_CAP_BYTES),
+        ("0", 0),
+        ("1234", 1234),
+        ("12b", 12),
+        ("500MB", 500_000_000),
+        (" 2 gb ", 2_000_000_000),
+        ("1.5GiB", 3 * 2**29),
+        ("64k", 64_000),
+        ("1tb", 10**12),
+    ],
+)
+def test_the_limit_is_read_from_the_environment(monkeypatch, text: str, size: int) -> None:
+    monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", text)
+    assert cap_limit_bytes() == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "5 parsecs", "MB", "1e9", "nan", "2,5GB", "٣GB"])
+def test_a_limit_that_is_no_size_is_one_line(monkeypatch, text: str) -> None:
+    monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", text)
+    with pytest.raises(ConfigError, match="CATSDOGS_CACHE_LIMIT is a size such as 500MB"):
+        cap_limit_bytes()

@@ -65,6 +65,17 @@ class TestChoose:
         assert choose("key", ["a", "b"], clock.works(a=1.0, b=2.0)) == "b"
         assert clock.made == []
 
+    def test_one_candidate_is_not_timed(self, clock) -> None:
+        assert choose("key", ["a"], clock.works(a=1.0)) == "a"
+        assert clock.made == []
+        assert not (cache_folder() / "trials.json").exists()
+
+    def test_one_that_can_be_done_is_not_timed_but_kept(self, clock) -> None:
+        works = clock.works(a=1.0)
+        assert choose("key", ["a", "b"], lambda name: works(name) if name == "a" else None) == "a"
+        assert clock.now_s == 0
+        assert choose("key", ["a", "b"], pytest.fail) == "a"
+
     def test_an_answer_of_another_machine_does_not_count(self, clock, monkeypatch) -> None:
         assert choose("key", ["a", "b"], clock.works(a=2.0, b=1.0)) == "b"
         monkeypatch.setattr(choosing, "processor_flags", lambda: frozenset({"another"}))

@@ -9,6 +9,7 @@ from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
+from catsdogs.models.networkspec import CNN, NetworkSpec
 from catsdogs.models.trial import fastest_execution, has_bf16
 
 
@@ -34,13 +35,26 @@ class TestFastestExecution:
 
     def test_both_are_really_run_where_there_is_a_choice(self, classifier, monkeypatch) -> None:
         def choose(key: str, names: list[str], work: Callable[[str], Callable[[], object]]) -> str:
-            assert "test_resnet 32x32 cpu" in key
+            assert "test_resnet stages top 32x32 cpu" in key
             assert [work(name)().shape[0] for name in names] == [8, 8]
             return names[-1]
 
         monkeypatch.setattr(trial, "has_bf16", lambda _: True)
         monkeypatch.setattr(trial, "choose", choose)
         assert self.fastest(classifier) == Execution(precision="bf16")
+
+    def test_another_cut_or_another_width_is_tried_again(self, classifier, monkeypatch) -> None:
+        keys: list[str] = []
+        monkeypatch.setattr(trial, "has_bf16", lambda _: True)
+        monkeypatch.setattr(trial, "choose", lambda key, *_: keys.append(key) or "fp32")
+        self.fastest(classifier)
+        classifier.stages = ("layer2",)
+        self.fastest(classifier)
+        for width in (4, 8):
+            backbone, spec = create_backbone(CNN, input_size=32, network=NetworkSpec(width=width))
+            own = ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), spec)
+            fastest_execution(own, spec, CNN, device="cpu")
+        assert len(set(keys)) == 4
 
 
 class TestHasBf16:

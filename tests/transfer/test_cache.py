@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catsdogs.core.errors import ConfigError, OutputError
+from catsdogs.core.cachefolder import DEFAULT_CAP_BYTES
+from catsdogs.core.errors import OutputError
 from catsdogs.transfer import cache as module
-from catsdogs.transfer.cache import CacheSummary, FeatureCache, cap_limit_bytes, space_key
+from catsdogs.transfer.cache import CacheSummary, FeatureCache, space_key
 
 WIDTH = 24
 SPACE = space_key(weights="abc", view="none")
@@ -386,30 +387,6 @@ class TestTheCap:
         off.write(SPACE, rows_of("b"))
         assert cache.summary().rows == 1
 
-    @pytest.mark.parametrize(
-        ("text", "size"),
-        [
-            ("", module.DEFAULT_CAP_BYTES),
-            ("0", 0),
-            ("1234", 1234),
-            ("12b", 12),
-            ("500MB", 500_000_000),
-            (" 2 gb ", 2_000_000_000),
-            ("1.5GiB", 3 * 2**29),
-            ("64k", 64_000),
-            ("1tb", 10**12),
-        ],
-    )
-    def test_is_read_from_the_environment(self, monkeypatch, text: str, size: int) -> None:
-        monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", text)
-        assert cap_limit_bytes() == size
-
-    @pytest.mark.parametrize("text", ["much", "-1", "5 parsecs", "MB", "1e9", "nan", "2,5GB", "٣GB"])
-    def test_what_is_no_size_is_one_line(self, monkeypatch, text: str) -> None:
-        monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", text)
-        with pytest.raises(ConfigError, match="CATSDOGS_CACHE_LIMIT is a size such as 500MB"):
-            FeatureCache()
-
     def test_what_the_code_says_wins(self, monkeypatch, path: Path) -> None:
         monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", "5MB")
         assert FeatureCache(path).summary() == CacheSummary(rows=0, bytes=0, cap_bytes=5_000_000)
@@ -541,11 +518,11 @@ class TestSpeed:
 
 class TestSummaryAndClearing:
     def test_tell_and_free_what_is_there(self, cache: FeatureCache, path: Path) -> None:
-        assert cache.summary() == CacheSummary(0, 0, module.DEFAULT_CAP_BYTES)
+        assert cache.summary() == CacheSummary(0, 0, DEFAULT_CAP_BYTES)
         assert cache.clear() == 0
         cache.write(SPACE, rows_of("abc"))
         size = path.stat().st_size
-        assert cache.summary() == CacheSummary(3, size, module.DEFAULT_CAP_BYTES)
+        assert cache.summary() == CacheSummary(3, size, DEFAULT_CAP_BYTES)
         assert cache.clear() == size
         assert list(path.parent.iterdir()) == []
         cache.write(SPACE, rows_of("a"))

@@ -1,6 +1,8 @@
 """Exported files answer as torch does, say what they are, and are not there where they do not."""
 
+import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,39 @@ def test_the_file_says_what_it_is(photos, tmp_path: Path) -> None:
     assert json.loads(words["preprocess"])["height_px"] == 32
     assert float(words["temperature"]) == 1.7
     assert json.loads(words["parity"])["pictures"] == 4
+    for name in ("logits", "probabilities", "features"):
+        assert f"{name}: " in words["outputs"]
+
+
+def test_what_is_delivered_is_the_graph_that_was_measured(photos, tmp_path: Path, monkeypatch) -> None:
+    save(tmp_path)
+    built: list[object] = []
+    chosen = FORMATS["onnx"]
+
+    def build(*arguments):
+        built.append(chosen.build(*arguments))
+        return built[-1]
+
+    monkeypatch.setitem(FORMATS, "onnx", replace(chosen, build=build))
+    assert exported(tmp_path, photos, tmp_path / "m.onnx") == 0
+    assert len(built) == 1
+    assert onnx.load(tmp_path / "m.onnx").graph == built[0].graph
+
+
+def test_the_pictures_are_taken_from_the_whole_split_not_from_its_first_class(
+    photos, tmp_path: Path, monkeypatch
+) -> None:
+    save(tmp_path)
+    compared: list[str] = []
+    forward = parity.ten_views
+
+    def ten_views(records, *arguments, **options):
+        compared.extend(record.id for record in records)
+        return forward(records, *arguments, **options)
+
+    monkeypatch.setattr("catsdogs.workflows.export.ten_views", ten_views)
+    assert exported(tmp_path, photos, tmp_path / "m.onnx", "--pictures", "3") == 0
+    assert compared == ["0.png", "2.png", "broken.jpg"]
 
 
 class TestRefusals:
@@ -141,14 +176,41 @@ class TestRefusals:
         monkeypatch.setattr("catsdogs.workflows.export.measure", another)
         assert "differ from torch's by" in refusal()
 
-    def test_labels_count_where_numbers_are_short(self, refusal, monkeypatch) -> None:
+    def test_so_is_one_of_short_numbers(self, refusal, monkeypatch) -> None:
         forward = parity.measure
 
         def another(run, *arguments, **options):
             return forward(lambda pixels: tuple(-a for a in run(pixels)), *arguments, **options)
 
         monkeypatch.setattr("catsdogs.workflows.export.measure", another)
-        assert "of the labels, fewer than 99.5%" in refusal("--format", "openvino", "--precision", "fp16")
+        assert "more than 0.02" in refusal("--format", "openvino", "--precision", "fp16")
+
+    @pytest.mark.parametrize(
+        ("form", "place"),
+        [
+            ("onnx", "onnx.helper.set_model_props"),
+            ("onnx", "onnx.checker.check_model"),
+            ("onnx", "onnxruntime.InferenceSession"),
+            ("onnx", "onnxruntime.InferenceSession.run"),
+            ("openvino", "openvino.Core.read_model"),
+            ("openvino", "openvino.save_model"),
+            ("openvino", "openvino.Core.compile_model"),
+            ("torch-export", "torch.export.save"),
+        ],
+    )
+    def test_what_a_library_raises_is_one_line(self, form: str, place: str, refusal, monkeypatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("\x1b[31mno such layer\x1b[0m\nand much more")
+
+        monkeypatch.setattr(place, fail)
+        assert "cannot do this model: no such layer\n" in refusal("--format", form)
+
+    def test_a_full_disk_is_no_fault_of_the_model(self, refusal, monkeypatch) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("onnx.save_model", fail)
+        assert refusal().endswith("onnx stopped: No space left on device\n")
 
     def test_options(self, refusal) -> None:
         assert "'coreml' is not one of onnx, openvino, torch-export" in refusal("--format", "coreml")

@@ -15,6 +15,7 @@ from catsdogs.core.errors import ConfigError, ModelError
 from catsdogs.inference.engines.converted import (
     ENGINES,
     build,
+    conversion_packages,
     converted_model,
     installed_engines,
     require_installed,
@@ -23,7 +24,7 @@ from catsdogs.inference.engines.engine import Engine, Pixels
 from catsdogs.inference.engines.onnx_runtime import NAME as ONNX_RUNTIME
 from catsdogs.inference.engines.onnx_runtime import refuse_bf16
 from catsdogs.inference.engines.open_vino import NAME as OPENVINO
-from catsdogs.models.choosing import choose, processor_flags
+from catsdogs.models.choosing import choose, network_words, processor_flags
 from catsdogs.models.modelcard import ModelCard
 
 AUTO, TORCH, COMPILE = "auto", "torch", "compile"
@@ -32,6 +33,14 @@ PRECISIONS = (AUTO, "fp32", "bf16")
 # What auto means, where somebody has decided it for the whole machine or session.
 VARIABLE = "CATSDOGS_ENGINE"
 _TRIAL_PICTURES = 16
+# NVIDIA's driver, in containers without /proc too; Jetson; WSL 2; AMD's driver.
+_SIGNS_OF_A_GPU = (
+    "/proc/driver/nvidia/gpus",
+    "/dev/nvidiactl",
+    "/dev/nvhost-gpu",
+    "/dev/dxg",
+    "/dev/kfd",
+)
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -70,7 +79,7 @@ def open_engine(
     name, _, own_precision = chosen.partition(" ")
     if name in (TORCH, COMPILE):
         return _torch_engine(folder, precision, device, compiled=name == COMPILE)
-    model = converted_model(folder, say)
+    model = converted_model(folder, name, say)
     try:
         return build(name, model.require(name), precision=own_precision or "fp32", threads=threads)
     except ModelError:
@@ -124,15 +133,40 @@ def _openvino_precision(precision: str, card: ModelCard) -> str:
     return "bf16" if precision == AUTO and _has_bf16() else precision.replace(AUTO, "fp32")
 
 
+def auto_means(device: str) -> str:
+    """Say in words what ``auto`` is on this machine, before any model is known.
+
+    Args:
+        device: The best that torch has here.
+    """
+    named = os.environ.get(VARIABLE, AUTO)
+    if named not in ENGINE_NAMES:
+        return f"nothing: {VARIABLE}={named!r} is not one of {', '.join(ENGINE_NAMES)}"
+    if named != AUTO:
+        return f"{named} ({VARIABLE})"
+    if device != "cpu":
+        return f"{TORCH}, on {device}"
+    candidates = _candidates(AUTO, bf16=_has_bf16())
+    if len(candidates) == 1:
+        return f"{TORCH}: no other is installed (pip install 'catsdogs[fast]')"
+    return f"the fastest of {', '.join(candidates)}, by a trial for each kind of model"
+
+
+def _candidates(precision: str, *, bf16: bool) -> list[str]:
+    """Return what a trial compares, the default first; ``bf16``: whether OpenVINO may compute in it."""
+    candidates = [TORCH]
+    if precision != "bf16":
+        candidates += [f"{name} fp32" for name in installed_engines()]
+    if precision != "fp32" and OPENVINO in installed_engines() and bf16:
+        candidates.append(f"{OPENVINO} bf16")
+    return candidates
+
+
 def _fastest(
     folder: Path, card: ModelCard, precision: str, threads: int | None, say: Callable[[str], None]
 ) -> str:
     """Return the candidate that a trial, now or earlier, found fastest."""
-    candidates = [TORCH]
-    if precision != "bf16":
-        candidates += [f"{name} fp32" for name in installed_engines()]
-    if precision != "fp32" and OPENVINO in installed_engines() and _has_bf16() and _bf16_is_safe(card):
-        candidates.append(f"{OPENVINO} bf16")
+    candidates = _candidates(precision, bf16=_has_bf16() and _bf16_is_safe(card))
     spec = card.preprocess
 
     def work(candidate: str) -> Callable[[], object] | None:
@@ -140,9 +174,11 @@ def _fastest(
         if name == TORCH:
             runner = _torch_engine(folder, precision, "cpu")
         else:
+            model = converted_model(folder, name, say)
+            if model.passing:
+                raise _NotNowError
             try:
-                onnx = converted_model(folder, say).require(name)
-                runner = build(name, onnx, precision=own_precision, threads=threads)
+                runner = build(name, model.require(name), precision=own_precision, threads=threads)
             except ModelError:
                 return None
         size = runner.batch_size
@@ -150,12 +186,16 @@ def _fastest(
         return partial(_run_all, runner, [batch] * (_TRIAL_PICTURES // size))
 
     head = "" if _bf16_is_safe(card) else f" {card.head.kind}"
-    network = "" if card.network is None else f" {sorted(card.network.to_dict().items())}"
-    key = (
-        f"engine {card.backbone}{network}{head} stages {'+'.join(card.stages)} "
-        f"{spec.height_px}x{spec.width_px} {precision}"
-    )
-    return choose(key, candidates, work, packages=(TORCH, *installed_engines()))
+    network = network_words(card.backbone, card.network, card.stages)
+    key = f"engine {network}{head} {spec.height_px}x{spec.width_px} {precision}"
+    try:
+        return choose(key, candidates, work, packages=conversion_packages())
+    except _NotNowError:
+        return TORCH
+
+
+class _NotNowError(Exception):
+    """Ends a trial that must not be remembered: for lack of memory or disk there is nothing to compare."""
 
 
 def _run_all(engine: Engine, batches: list[Pixels]) -> None:
@@ -185,7 +225,7 @@ def _has_accelerator() -> bool:
     elif sys.platform == "win32":
         sign = Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
     else:
-        sign = any(Path(place).exists() for place in ("/proc/driver/nvidia/gpus", "/dev/kfd"))
+        sign = any(Path(place).exists() for place in _SIGNS_OF_A_GPU)
     if not sign:
         return False
     from catsdogs.inference.engines.eager import computes_elsewhere

@@ -1,24 +1,26 @@
 """Models as ONNX in the cache folder: made once from a model file, then found and read without torch.
 
 A file is one line of JSON (the digest of the rest, and how far each engine is from torch), then the ONNX. It
-is named by all that it follows from, so that another model, temperature or version has another file.
+is named by all that it follows from, so that another model, temperature, version or processor has another
+file. What does not work is never kept: the disk may have been full for a moment.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from catsdogs.core.cachefolder import cache_folder
+from catsdogs.core.cachefolder import cache_folder, cap_limit_bytes
 from catsdogs.core.errors import ConfigError, ModelError, OutputError
 from catsdogs.core.files import replacing
 from catsdogs.core.predictions import softmax
@@ -27,16 +29,22 @@ from catsdogs.inference.engines.onnx_runtime import NAME as ONNX_RUNTIME
 from catsdogs.inference.engines.onnx_runtime import OnnxRuntimeEngine
 from catsdogs.inference.engines.open_vino import NAME as OPENVINO
 from catsdogs.inference.engines.open_vino import OpenVinoEngine
-from catsdogs.models.choosing import available_cores
-from catsdogs.models.modelcard import ModelCard, read_tensors
+from catsdogs.models.choosing import available_cores, flags_digest, installed_version
+from catsdogs.models.modelcard import ModelCard, read_digest
 
 FOLDER = "engines"
 ENGINES = (ONNX_RUNTIME, OPENVINO)
 # Largest difference of a probability to torch's, in fp32.
 TOLERANCE = 1e-4
 # Raise it whenever the same model gives another graph than before.
-_CONVERSION_VERSION = 2
-_PROBES, _PATCHES = 5, 8
+_CONVERSION_VERSION = 3
+# Whose other version may write another graph.
+_CONVERTERS = ("torch", "timm", "onnx", "onnxscript")
+# What a card says that the graph and its distance to torch follow from, beside the tensors.
+_DECISIVE = ("backbone", "network", "head", "stages", "preprocess", "temperature")
+_SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+# Odd: the last batch of an engine is padded.
+_PROBES = 5
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,18 @@ class Converted:
 
     Attributes:
         onnx: Empty where it could not be made.
-        distances: Engine -> largest difference of a probability to torch's, in [0, 1], of those installed.
-        failure: Why it could not be made, if so.
+        distances: Engine -> largest difference of a probability to torch's, in [0, 1], of those installed
+            that could run it.
+        refusals: Engine -> why it could not.
+        failure: Why the ONNX could not be made, if so.
+        passing: Whether that may be otherwise in a moment: no memory, no disk.
     """
 
     onnx: bytes
     distances: dict[str, float]
+    refusals: dict[str, str] = field(default_factory=dict)
     failure: str = ""
+    passing: bool = False
 
     def require(self, engine: str) -> bytes:
         """Return the ONNX for this engine.
@@ -59,8 +72,9 @@ class Converted:
         Raises:
             ModelError: There is none, or the engine does not agree with torch.
         """
-        if self.failure:
-            raise ModelError(f"--engine {engine}: {self.failure}; take --engine torch")
+        failure = self.failure or self.refusals.get(engine)
+        if failure:
+            raise ModelError(f"--engine {engine}: {failure}; take --engine torch")
         distance = self.distances.get(engine, 1.0)
         if not distance <= TOLERANCE:
             raise ModelError(
@@ -73,6 +87,11 @@ class Converted:
 def installed_engines() -> tuple[str, ...]:
     """Return those of ``ENGINES`` that can be imported."""
     return tuple(name for name in ENGINES if importlib.util.find_spec(name))
+
+
+def conversion_packages() -> tuple[str, ...]:
+    """Return the installed packages that write or run a converted model."""
+    return tuple(name for name in (*_CONVERTERS, *ENGINES) if importlib.util.find_spec(name))
 
 
 def require_installed(engine: str) -> None:
@@ -97,56 +116,103 @@ def build(engine: str, onnx: bytes, *, precision: str = "fp32", threads: int | N
     return OpenVinoEngine(onnx, precision=precision, threads=threads)
 
 
-def converted_model(folder: Path, say: Callable[[str], None]) -> Converted:
+def converted_model(folder: Path, engine: str, say: Callable[[str], None]) -> Converted:
     """Return the model of a model folder as ONNX: from the cache, or made now and kept there.
+
+    What cannot be kept, a failure above all, is remembered until this process ends.
 
     Args:
         folder: Of ``find_model``.
+        engine: That will run it.
         say: Is told when it has to be made, which loads torch and takes seconds.
 
     Raises:
         ModelError: The model is damaged.
+        ConfigError: ``CATSDOGS_CACHE_LIMIT`` is not a size.
     """
     path = _place(folder)
+    if path in _unkept:
+        return _unkept[path]
     known = _read(path)
-    if known is None:
+    if known is None or engine not in known.distances:
         say("converting the model for faster engines; this happens once a model")
         known = _convert(folder)
-        with contextlib.suppress(OutputError):  # a cache that cannot be written costs seconds a run, no more
-            _write(path, known)
+        if not _keep(path, known):
+            _unkept[path] = known
     return known
+
+
+_unkept: dict[Path, Converted] = {}
 
 
 def _place(folder: Path) -> Path:
     """Return where the model lies in the cache; the tensors are checked against the card on the way."""
-    card, tensors = read_tensors(folder)
+    card, tensors = read_digest(folder)
+    whole = card.to_dict()
     said: dict[str, Any] = {
-        "card": card.to_dict() | {"training": None},
-        "tensors": hashlib.sha256(tensors).hexdigest(),
-        "version": _CONVERSION_VERSION,
-        "engines": {name: importlib.metadata.version(name) for name in installed_engines()},
+        "tensors": tensors,
+        "classes": len(card.class_names),
+        "model": {key: whole[key] for key in _DECISIVE},
+        "version": [installed_version("catsdogs"), _CONVERSION_VERSION],
+        "packages": {name: installed_version(name) for name in conversion_packages()},
+        "processor": flags_digest(),
     }
     text = json.dumps(said, sort_keys=True)
     return cache_folder() / FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.onnx"
 
 
 def _read(path: Path) -> Converted | None:
-    """Return what is kept there; None where it is nothing whole."""
+    """Return what is kept there, which counts as used now; None where it is nothing whole."""
     try:
         line, _, onnx = path.read_bytes().partition(b"\n")
         head = json.loads(line)
-        if hashlib.sha256(onnx).hexdigest() == head["sha256"]:
-            return Converted(onnx, dict(head["distances"]), str(head["failure"]))
+        if hashlib.sha256(onnx).hexdigest() != head["sha256"]:
+            return None
+        found = Converted(onnx, dict(head["distances"]))
     except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return found
+
+
+def _keep(path: Path, converted: Converted) -> bool:
+    """Put what works into the cache, where the least recently used go; say whether that is all there is.
+
+    A cache that cannot be written costs seconds a run, no more.
+    """
+    limit_bytes = cap_limit_bytes()
+    if converted.failure or len(converted.onnx) > limit_bytes:
+        return False
+    try:
+        _write(path, converted)
+    except OutputError:
+        return False
+    _make_room(path, limit_bytes)
+    return not converted.refusals
 
 
 def _write(path: Path, converted: Converted) -> None:
-    digest = hashlib.sha256(converted.onnx).hexdigest()
-    head = {"sha256": digest, "distances": converted.distances, "failure": converted.failure}
+    head = {"sha256": hashlib.sha256(converted.onnx).hexdigest(), "distances": converted.distances}
     with replacing(path) as temporary:
         temporary.write_bytes(json.dumps(head).encode() + b"\n" + converted.onnx)
+
+
+def _make_room(newest: Path, limit_bytes: int) -> None:
+    """Delete the models that were used longest ago until all take no more than so much; the newest stays."""
+    found: list[tuple[float, int, Path]] = []
+    for path in newest.parent.glob("*.onnx"):
+        with contextlib.suppress(OSError):  # another process has deleted it
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total_bytes = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total_bytes <= limit_bytes:
+            return
+        if path != newest:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            total_bytes -= size
 
 
 def _convert(folder: Path) -> Converted:
@@ -159,18 +225,35 @@ def _convert(folder: Path) -> Converted:
     try:
         onnx = to_onnx(DeployedClassifier(classifier, card.temperature))
     except ModelError as error:
-        return Converted(b"", {}, str(error))
+        return Converted(b"", {}, failure=str(error), passing=_may_pass(error))
     reference = Runner(classifier, Execution())
-    return Converted(onnx, {name: _distance(name, onnx, reference, card) for name in installed_engines()})
+    distances: dict[str, float] = {}
+    refusals: dict[str, str] = {}
+    for name in installed_engines():
+        try:
+            distances[name] = _distance(name, onnx, reference, card)
+        except ModelError as error:
+            refusals[name] = str(error)
+    return Converted(onnx, distances, refusals)
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Say whether a lack of memory or disk is among the causes."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _distance(engine: str, onnx: bytes, reference: Engine, card: ModelCard) -> float:
-    """Return the largest difference of a probability of some pictures; 1 where the engine cannot run them."""
+    """Return the largest difference of a probability of some pictures; 1 where one is not a number.
+
+    Raises:
+        ModelError: The engine cannot run them.
+    """
     pixels = _probes(card)
-    try:
-        found = next(build(engine, onnx).stream([pixels]))
-    except ModelError:
-        return 1.0
+    found = next(build(engine, onnx).stream([pixels]))
     expected = next(reference.stream([pixels]))
     gap = np.abs(softmax(found / card.temperature) - softmax(expected / card.temperature)).max()
     return float(gap) if np.isfinite(gap) else 1.0
@@ -181,7 +264,7 @@ def _probes(card: ModelCard) -> Pixels:
     spec = card.preprocess
     chance = np.random.default_rng(0)
     side = 8
-    coarse = chance.integers(0, 256, (_PROBES + 1, side, side, 3), dtype=np.uint8)
+    coarse = chance.integers(0, 256, (_PROBES, side, side, 3), dtype=np.uint8)
     rows, columns = (
         np.arange(spec.height_px) * side // spec.height_px,
         np.arange(spec.width_px) * side // spec.width_px,

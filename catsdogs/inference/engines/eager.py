@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.printable import first_line
 from catsdogs.models.execution import Runner, best_device
 from catsdogs.models.modelfile import load_model
 from catsdogs.models.trial import fastest_execution
-from catsdogs.models.weightsfile import first_line
 
 
 def torch_engine(folder: Path, *, precision: str, device: str, compiled: bool = False) -> Runner:

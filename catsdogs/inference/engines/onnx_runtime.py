@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from catsdogs.core.errors import ConfigError, ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.inference.engines.engine import Pixels, Rows, outputs_of, stream_in_chunks
 
 NAME = "onnxruntime"
@@ -33,17 +34,17 @@ class OnnxRuntimeEngine:
         Raises:
             ModelError: ONNX Runtime cannot run it.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = _ERRORS_ONLY
-        # Threads that spin while they wait take the cores away from those that decode.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.log_severity_level = _ERRORS_ONLY
+            # Threads that spin while they wait take the cores away from those that decode.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors share no base class of their own
-            raise ModelError(f"ONNX Runtime cannot run this model: {str(error).splitlines()[0]}") from error
+            raise _cannot_run(error) from error
 
     def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
         """Turn batches uint8 (N, H, W, 3) into rows float32 (N, C) or (N, C + D), as ``Engine`` says."""
@@ -51,7 +52,15 @@ class OnnxRuntimeEngine:
 
     def _answers(self, outputs: Sequence[str], chunks: Iterator[Pixels]) -> Generator[Rows, None, None]:
         for chunk in chunks:
-            yield np.concatenate(self._session.run(outputs, {"pixels": chunk}), axis=1)
+            try:
+                rows = np.concatenate(self._session.run(outputs, {"pixels": chunk}), axis=1)
+            except Exception as error:
+                raise _cannot_run(error) from error
+            yield rows
+
+
+def _cannot_run(error: Exception) -> ModelError:
+    return ModelError(f"ONNX Runtime cannot run this model: {first_line(error)}")
 
 
 def refuse_bf16(precision: str) -> None:

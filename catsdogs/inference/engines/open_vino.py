@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.printable import first_line
 from catsdogs.inference.engines.engine import Pixels, Rows, outputs_of, stream_in_chunks
 
 NAME = "openvino"
@@ -38,8 +40,6 @@ class OpenVinoEngine:
         Raises:
             ModelError: OpenVINO cannot run it.
         """
-        import openvino
-
         self.precision = precision
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -48,41 +48,59 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads),
         }
         try:
+            import openvino
+
             core = openvino.Core()
             network = core.read_model(model, b"")
             network.reshape([_BATCH_SIZE, *list(network.inputs[0].partial_shape)[1:]])
             self._compiled = core.compile_model(network, "CPU", settings)
-            self._requests = [self._compiled.create_infer_request() for _ in range(_REQUESTS)]
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot run this model: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # what it raises depends on where in its C++ it stops
+            raise _cannot_run(error) from error
 
     def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
         """Turn batches uint8 (N, H, W, 3) into rows float32 (N, C) or (N, C + D), as ``Engine`` says."""
         return stream_in_chunks(batches, self.batch_size, partial(self._answers, outputs_of(features)))
 
     def _answers(self, names: Sequence[str], chunks: Iterator[Pixels]) -> Generator[Rows, None, None]:
-        """Start requests in turn; before one is used again its answer, the oldest, is waited for."""
+        """Start requests in turn; before one is used again its answer, the oldest, is waited for.
+
+        The requests are this stream's own: two streams may be read in turns, or by two threads.
+        """
         outputs = [self._compiled.output(name) for name in names]
         # The chunks are kept: a request reads where they lie.
         running: deque[tuple[Any, Pixels]] = deque()
-        free = deque(self._requests)
+        free = deque(self._compiled.create_infer_request() for _ in range(_REQUESTS))
+
+        def start(chunk: Pixels) -> None:
+            request = free.popleft()
+            try:
+                request.start_async({0: chunk}, share_inputs=True)
+            except Exception as error:
+                raise _cannot_run(error) from error
+            running.append((request, chunk))
 
         def oldest() -> Rows:
             request, _ = running.popleft()
-            request.wait()
-            rows = np.concatenate([request.get_tensor(output).data for output in outputs], axis=1)
+            try:
+                request.wait()
+                rows = np.concatenate([request.get_tensor(output).data for output in outputs], axis=1)
+            except Exception as error:
+                raise _cannot_run(error) from error
             free.append(request)
             return rows
 
         try:
             for chunk in chunks:
-                request = free.popleft()
-                request.start_async({0: chunk}, share_inputs=True)
-                running.append((request, chunk))
+                start(chunk)
                 if not free:
                     yield oldest()
             while running:
                 yield oldest()
         finally:
             for request, _ in running:
-                request.wait()
+                with contextlib.suppress(Exception):  # nobody asks for this answer any more
+                    request.wait()
+
+
+def _cannot_run(error: Exception) -> ModelError:
+    return ModelError(f"OpenVINO cannot run this model: {first_line(error)}")

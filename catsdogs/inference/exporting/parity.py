@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,11 @@ from catsdogs.inference.exporting.formats import Run
 from catsdogs.models.modelcard import ModelCard
 
 VIEWS = ("none", "flip", "ten")
-# Largest difference of a probability in fp32; in shorter numbers, the share of labels that must stay.
-TOLERANCE, LABELS = 1e-4, 0.995
+# Largest difference of a probability.
+TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "bf16": 0.05}
+# In shorter numbers also the share of labels that must stay. One may go in any case: as no probability moves
+# by more than the above, its picture is one that torch itself can hardly tell.
+LABELS = 0.995
 # Neither equal nor a multiple of anything: a file must take batches of any length.
 _BATCH = 5
 
@@ -31,21 +35,44 @@ class Parity:
     Attributes:
         pictures: How many were compared.
         precision: Of the file.
-        differences: Views -> largest difference of a merged probability, in [0, 1].
-        agreements: Views -> share of labels that are the same, in [0, 1].
+        differences: Views -> largest difference of a merged probability, in [0, 1]; 1 where not finite.
+            Those that the file tells itself are among those of ``none``.
+        agreements: Views -> share of labels that are the same, in [0, 1]; 0 there.
+        finite: Whether everything that the file answered is a number.
     """
 
     pictures: int
     precision: str
     differences: dict[str, float]
     agreements: dict[str, float]
+    finite: bool = True
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of a probability that this precision may make."""
+        return TOLERANCES[self.precision]
 
     @property
     def holds(self) -> bool:
         """Whether the file may be used in place of torch."""
-        if self.precision == "fp32":
-            return all(difference <= TOLERANCE for difference in self.differences.values())
-        return all(share >= LABELS for share in self.agreements.values())
+        return not self.complaint
+
+    @property
+    def complaint(self) -> str:
+        """Why it may not; empty where it may."""
+        if not self.finite:
+            return "some of its answers are not numbers"
+        worst = max(self.differences.values())
+        if not worst <= self.tolerance:
+            return f"its probabilities differ from torch's by {worst:.2g}, more than {self.tolerance:g}"
+        fewest = min(self.agreements.values())
+        if self.precision != "fp32" and fewest < self._labels_required:
+            return f"it agrees with torch on {fewest:.2%} of the labels, fewer than {LABELS:.1%}"
+        return ""
+
+    @property
+    def _labels_required(self) -> float:
+        return 1 - max(1, math.floor(self.pictures * (1 - LABELS))) / self.pictures
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -53,7 +80,9 @@ class Parity:
             "pictures": self.pictures,
             "precision": self.precision,
             "reference": "torch fp32",
-            "required": {"difference": TOLERANCE} if self.precision == "fp32" else {"agreement": LABELS},
+            "finite": self.finite,
+            "required": {"difference": self.tolerance}
+            | ({} if self.precision == "fp32" else {"agreement": self._labels_required}),
             "views": {
                 name: {"largest_difference": self.differences[name], "labels_agree": self.agreements[name]}
                 for name in VIEWS
@@ -87,6 +116,10 @@ def measure(run: Run, reference: Engine, pixels: Pixels, card: ModelCard, *, pre
     shape = (*pixels.shape[:2], len(card.class_names))
     found = np.concatenate([logits for logits, _ in answers]).reshape(shape).astype(np.float64)
     told = np.concatenate([probabilities for _, probabilities in answers]).reshape(shape)
+    if not (np.isfinite(found).all() and np.isfinite(told).all()):
+        return Parity(
+            len(pixels), precision, dict.fromkeys(VIEWS, 1.0), dict.fromkeys(VIEWS, 0.0), finite=False
+        )
     expected = np.concatenate(list(reference.stream(pieces))).reshape(shape).astype(np.float64)
     differences, agreements = {}, {}
     for name in VIEWS:

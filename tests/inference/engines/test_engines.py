@@ -1,6 +1,10 @@
 """Every engine answers as torch does, in order, whatever the batches; the cache makes itself again."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,7 @@ import torch
 
 from catsdogs.core.errors import ConfigError, ModelError
 from catsdogs.core.predictions import softmax
+from catsdogs.core.viewweights import ViewWeights
 from catsdogs.inference.engines import choice, converted
 from catsdogs.inference.engines.choice import open_engine
 from catsdogs.inference.engines.converted import converted_model
@@ -19,7 +24,7 @@ from catsdogs.models.execution import Execution, Runner
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.modelcard import ModelCard, load_card
-from catsdogs.models.modelfile import load_model, save_model, save_temperature
+from catsdogs.models.modelfile import load_model, save_model, save_temperature, save_view_weights
 
 CONVERTED = converted.ENGINES
 
@@ -51,7 +56,7 @@ def cache(model: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CATSDOGS_CACHE", str(folder))
-        converted_model(model, lambda _: None)
+        converted_model(model, "openvino", lambda _: None)
     return folder
 
 
@@ -125,6 +130,47 @@ class TestAgreement:
         first = next(iter(engine.stream(endless())))
         np.testing.assert_allclose(next(iter(engine.stream([pixels[:2]]))), first, rtol=0, atol=1e-6)
 
+    @pytest.mark.parametrize("name", [*CONVERTED, "torch"])
+    def test_two_streams_read_in_turns_do_not_meet(self, name: str, model, warm, pixels) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        ones = [one[None] for one in pixels]
+        forwards, backwards = engine.stream(ones), engine.stream(ones[::-1])
+        answers = [(next(forwards), next(backwards)) for _ in ones]
+        expected = np.concatenate(list(engine.stream(ones)))
+        np.testing.assert_array_equal(np.concatenate([one for one, _ in answers]), expected)
+        np.testing.assert_array_equal(np.concatenate([one for _, one in answers]), expected[::-1])
+
+    @pytest.mark.parametrize("name", [*CONVERTED, "torch"])
+    def test_two_threads_may_share_an_engine(self, name: str, model, warm, pixels) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        ones = [one[None] for one in pixels] * 3
+
+        def answers(batches: list[np.ndarray]) -> np.ndarray:
+            return np.concatenate(list(engine.stream(batches)))
+
+        expected = answers(ones)
+        with ThreadPoolExecutor(2) as threads:
+            for found in threads.map(answers, [ones] * 4):
+                np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("name", CONVERTED)
+    def test_what_a_library_raises_is_a_model_error_and_what_the_pictures_raise_is_not(
+        self, name: str, model, warm, pixels
+    ) -> None:
+        engine = opened(model, engine=name, precision="fp32")
+        with pytest.raises(ModelError, match="cannot run this model"):
+            list(engine.stream([pixels[:, :16]] * 5))
+        with pytest.raises(ModelError, match="cannot run this model"):
+            converted.build(name, b"no model")
+
+        def broken() -> Iterator[np.ndarray]:
+            yield from [pixels[:2]] * 2
+            raise RuntimeError("no such picture")
+
+        with pytest.raises(RuntimeError, match="no such picture"):
+            list(engine.stream(broken()))
+        assert len(next(iter(engine.stream([pixels])))) == len(pixels)
+
     @pytest.mark.skipif(not choice._has_bf16(), reason="this processor does not compute in bf16")
     def test_bf16_agrees_on_nearly_every_label(self, model, warm) -> None:
         patches = np.random.default_rng(2).integers(0, 256, (400, 4, 4, 3), dtype=np.uint8)
@@ -156,18 +202,18 @@ def test_chunks_are_full_and_padding_is_dropped() -> None:
 class TestTheCache:
     def test_what_is_kept_is_found_without_converting(self, model, warm, monkeypatch) -> None:
         monkeypatch.setattr(converted, "_convert", lambda _: pytest.fail("it is there already"))
-        assert converted_model(model, pytest.fail).require("openvino")
+        assert converted_model(model, "openvino", pytest.fail).require("openvino")
 
     @pytest.mark.parametrize("damage", [b"", b"{}\nrest", b"\x80", b'{"sha256": 1, "distances": 2}\n'])
     def test_what_is_damaged_is_made_again(self, damage: bytes, model, monkeypatch) -> None:
         good = converted.Converted(b"onnx", {"openvino": 0.0})
         monkeypatch.setattr(converted, "_convert", lambda _: good)
         place = converted._place(model)
-        assert converted_model(model, silent) == good
+        assert converted_model(model, "openvino", silent) == good
         assert converted._read(place) == good
         place.write_bytes(damage or place.read_bytes()[:-1])
         said: list[str] = []
-        assert converted_model(model, said.append) == good
+        assert converted_model(model, "openvino", said.append) == good
         assert len(said) == 1
         assert [path.name for path in place.parent.iterdir()] == [place.name]
 
@@ -181,7 +227,114 @@ class TestTheCache:
         (tmp_path / "file").touch()
         monkeypatch.setenv("CATSDOGS_CACHE", str(tmp_path / "file" / "below"))
         monkeypatch.setattr(converted, "_convert", lambda _: converted.Converted(b"onnx", {}))
-        assert converted_model(model, silent).onnx == b"onnx"
+        assert converted_model(model, "openvino", silent).onnx == b"onnx"
+
+    def test_one_process_converts_once_where_nothing_can_be_kept(
+        self, model, tmp_path: Path, monkeypatch
+    ) -> None:
+        monkeypatch.setenv("CATSDOGS_CACHE", str(tmp_path))
+        monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", "0")
+        made = self.count_conversions(monkeypatch, converted.Converted(b"onnx", {"openvino": 0.0}))
+        for _ in range(3):
+            assert converted_model(model, "openvino", silent).require("openvino") == b"onnx"
+        assert len(made) == 1
+        assert not list(tmp_path.rglob("*.onnx"))
+
+    def count_conversions(self, monkeypatch, result: converted.Converted) -> list[Path]:
+        made: list[Path] = []
+
+        def convert(folder: Path) -> converted.Converted:
+            made.append(folder)
+            return result
+
+        monkeypatch.setattr(converted, "_unkept", {})
+        monkeypatch.setattr(converted, "_convert", convert)
+        return made
+
+    def test_a_failure_is_forgotten_with_the_process(self, model, monkeypatch) -> None:
+        made = self.count_conversions(monkeypatch, converted.Converted(b"", {}, failure="no space left"))
+        for _ in range(2):
+            with pytest.raises(ModelError, match="no space left; take --engine torch"):
+                converted_model(model, "openvino", silent).require("openvino")
+        assert len(made) == 1
+        assert not converted._place(model).exists()
+        made = self.count_conversions(monkeypatch, converted.Converted(b"onnx", {"openvino": 0.0}))
+        assert converted_model(model, "openvino", silent).require("openvino") == b"onnx"
+        assert len(made) == 1
+
+    def test_an_engine_that_could_not_run_is_asked_again_next_time(self, model, monkeypatch) -> None:
+        half = converted.Converted(b"onnx", {"openvino": 0.0}, {"onnxruntime": "out of memory"})
+        made = self.count_conversions(monkeypatch, half)
+        with pytest.raises(ModelError, match="--engine onnxruntime: out of memory; take --engine torch"):
+            converted_model(model, "onnxruntime", silent).require("onnxruntime")
+        assert converted_model(model, "openvino", silent).require("openvino") == b"onnx"
+        assert len(made) == 1
+        made = self.count_conversions(monkeypatch, half)
+        assert converted_model(model, "openvino", silent).require("openvino") == b"onnx"
+        assert made == []
+        converted_model(model, "onnxruntime", silent)
+        assert len(made) == 1
+
+    @pytest.mark.parametrize("package", ["torch", "timm", "onnx", "onnxscript", "onnxruntime", "openvino"])
+    def test_another_version_of_what_writes_and_runs_it_is_another_file(
+        self, package: str, model, monkeypatch
+    ) -> None:
+        before = converted._place(model)
+        version = converted.installed_version
+        monkeypatch.setattr(
+            converted, "installed_version", lambda name: "0.0" if name == package else version(name)
+        )
+        assert converted._place(model) != before
+
+    def test_so_is_another_processor(self, model, monkeypatch) -> None:
+        before = converted._place(model)
+        monkeypatch.setattr("catsdogs.models.choosing.processor_flags", lambda: frozenset({"another"}))
+        assert converted._place(model) != before
+
+    def test_learned_weights_of_views_and_words_about_the_training_are_not_another_model(
+        self, tmp_path: Path
+    ) -> None:
+        model = save(tmp_path)
+        before = converted._place(model)
+        save_view_weights(model, ViewWeights("flip", {"plain": 0.4, "flip": 0.6}, "val", 10))
+        assert converted._place(model) == before
+
+    def test_an_engine_of_another_package_has_no_version_and_runs(self, model, monkeypatch) -> None:
+        """Such as onnxruntime-gpu, which is imported as onnxruntime."""
+
+        def version(name: str) -> str:
+            raise PackageNotFoundError(name)
+
+        monkeypatch.setattr("catsdogs.models.choosing.importlib.metadata.version", version)
+        assert converted._place(model).suffix == ".onnx"
+
+    def test_the_least_recently_used_go(self, model, private_cache: Path, monkeypatch) -> None:
+        monkeypatch.setenv("CATSDOGS_CACHE_LIMIT", "3kB")
+        folder = private_cache / converted.FOLDER
+        folder.mkdir()
+        self.count_conversions(monkeypatch, converted.Converted(b"x" * 1200, {"openvino": 0.0}))
+        for name, age_s in (("a", 50), ("b", 40), ("c", 30)):
+            (folder / f"{name}.onnx").write_bytes(b"y" * 700)
+            os.utime(folder / f"{name}.onnx", (time.time() - age_s,) * 2)
+        converted_model(model, "openvino", silent)
+        place = converted._place(model)
+        assert {path.name for path in folder.iterdir()} == {"b.onnx", "c.onnx", place.name}
+        os.utime(place, (0, 0))
+        converted_model(model, "openvino", pytest.fail)
+        assert time.time() - place.stat().st_mtime < 60  # reading is using
+
+    def test_a_trial_without_memory_is_not_remembered(self, model, private_cache: Path, monkeypatch) -> None:
+        monkeypatch.delenv("CATSDOGS_ENGINE")
+        monkeypatch.setattr(choice, "_has_accelerator", lambda: False)
+        for error, kept in ((MemoryError(), False), (ValueError("no such layer"), True)):
+
+            def fail(_: object, cause: Exception = error) -> bytes:
+                raise ModelError("no graph") from cause
+
+            monkeypatch.setattr(converted, "_unkept", {})
+            monkeypatch.setattr("catsdogs.models.deployment.to_onnx", fail)
+            assert opened(model, precision="fp32").name == "torch"
+            assert (private_cache / "trials.json").exists() == kept
 
     def test_an_engine_that_answers_otherwise_is_not_used(self, model, monkeypatch) -> None:
         far = converted.Converted(b"onnx", {"openvino": 2e-4, "onnxruntime": 0.0})
@@ -190,7 +343,7 @@ class TestTheCache:
             opened(model, engine="openvino")
 
     def test_the_distance_is_really_measured(self, model, warm, monkeypatch) -> None:
-        onnx = converted_model(model, silent).onnx
+        onnx = converted_model(model, "openvino", silent).onnx
         card = load_card(model)
         other = ImageClassifier(*_backbone_and_head(), card.preprocess)
         distance = converted._distance("openvino", onnx, Runner(other, Execution()), card)
@@ -203,6 +356,16 @@ def _backbone_and_head():
     head = build_head(feature_width(backbone), 3, HeadSpec())
     torch.nn.init.normal_(head.fc.weight)
     return backbone, head
+
+
+def test_a_gpu_is_looked_for_where_there_is_any_sign_of_one(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(choice.sys, "platform", "linux")
+    monkeypatch.setattr("catsdogs.inference.engines.eager.computes_elsewhere", lambda: True)
+    assert {"/dev/dxg", "/dev/nvidiactl", "/dev/nvhost-gpu"} <= set(choice._SIGNS_OF_A_GPU)
+    monkeypatch.setattr(choice, "_SIGNS_OF_A_GPU", (str(tmp_path / "none"), str(tmp_path / "dxg")))
+    assert not choice._has_accelerator()
+    (tmp_path / "dxg").touch()
+    assert choice._has_accelerator()
 
 
 class TestChoice:
@@ -244,7 +407,7 @@ class TestChoice:
 
     def test_what_cannot_be_converted_is_run_by_torch(self, model, monkeypatch) -> None:
         monkeypatch.setattr(choice, "choose", lambda *_, **__: "openvino fp32")
-        monkeypatch.setattr(converted, "_convert", lambda _: converted.Converted(b"", {}, "no graph"))
+        monkeypatch.setattr(converted, "_convert", lambda _: converted.Converted(b"", {}, failure="no graph"))
         said: list[str] = []
         assert open_engine(model, load_card(model), say=said.append).name == "torch"
         assert said[-1] == "this model cannot be converted for openvino; torch runs it"
