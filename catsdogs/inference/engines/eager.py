@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def torch_engine(folder: Path, *, precision: str, device: str, compiled: bool = 
     )
     runner = Runner(classifier, replace(execution, compiled=compiled))
     if compiled:
+        # torch compiles with Python processes of its own; modules in the current folder are not theirs.
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
         try:
             runner.logits(
                 np.zeros((1, card.preprocess.height_px, card.preprocess.width_px, 3), dtype=np.uint8)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
+_MOST_LANES = 8
 
 
 class Engine(Protocol):
@@ -42,6 +43,15 @@ class Engine(Protocol):
         was given: (N, C + D).
         """
         ...
+
+
+def lanes_of(threads: int) -> int:
+    """Return how many batches to compute at once with so many threads.
+
+    Threads that share a batch wait for the slowest of them after every layer, and where others decode one of
+    them is always slow: apart they waste nothing. Each lane holds its activations in memory.
+    """
+    return min(threads, _MOST_LANES)
 
 
 def outputs_of(features: bool) -> tuple[str, ...]:
