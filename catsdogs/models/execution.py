@@ -7,8 +7,9 @@ score would otherwise depend, in its last digits, on how many others happened to
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -99,6 +100,19 @@ class Runner:
     def batch_size(self) -> int:
         """How many pictures are computed at once."""
         return self.execution.batch_size
+
+    def for_size(self, height_px: int, width_px: int) -> Runner:
+        """Return the same network for pictures of another size.
+
+        On a processor it takes fewer of larger ones at once, so that what a layer leaves to the next one
+        still lies in the cache.
+        """
+        height, width = self._classifier.input_size
+        share = height * width / (height_px * width_px) if self.execution.device == "cpu" else 1.0
+        batch_size = max(1, min(self.batch_size, round(share * self.batch_size)))
+        other = copy.copy(self)
+        other.execution = replace(self.execution, batch_size=batch_size)
+        return other
 
     def stream(
         self, batches: Iterable[npt.NDArray[np.uint8]], *, features: bool = False

@@ -90,7 +90,7 @@ class LoadedModel:
         if side not in self._fit_for_dense:
             require_dense(self._runner.classifier, self.card, side)
             self._fit_for_dense.add(side)
-        return self._runner
+        return self._runner.for_size(side, side)
 
     @cached_property
     def _runner(self) -> Runner:

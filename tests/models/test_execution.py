@@ -74,6 +74,14 @@ class TestRunner:
             assert [len(one) for one in found] == [1, 3, 1, 4, 2]
             np.testing.assert_allclose(np.concatenate(found), expected(pixels), rtol=0, atol=1e-5)
 
+    def test_larger_pictures_are_fewer_at_once(self) -> None:
+        runner = Runner(classifier(), Execution(batch_size=8))
+        larger = runner.for_size(64, 64)
+        assert [one.batch_size for one in (runner, larger, runner.for_size(512, 512))] == [8, 2, 1]
+        assert runner.for_size(16, 16).batch_size == 8
+        big = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+        np.testing.assert_allclose(larger.logits(big), runner.logits(big), rtol=0, atol=1e-5)
+
     def test_equals_the_classifier_itself(self, pixels) -> None:
         model = classifier().eval()
         with torch.no_grad():
