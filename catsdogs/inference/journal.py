@@ -56,6 +56,15 @@ class Journal:
             raise ConfigError(f"{self.path} is not the journal of an interrupted run; delete it")
         return settings
 
+    def require(self, settings: Mapping[str, Any]) -> None:
+        """Refuse to go on from a run that was asked something else, as far as these settings tell.
+
+        Raises:
+            ConfigError: It was.
+        """
+        if before := self.settings():
+            _require_equal(before, settings)
+
     def begin(self, settings: Mapping[str, Any], *, resume: bool) -> None:
         """Open it for ``append``: after the last whole line, or empty.
 
@@ -67,10 +76,9 @@ class Journal:
             ConfigError: The interrupted run was asked something else.
             OutputError: It cannot be written.
         """
-        before = self.settings() if resume else {}
-        if before:
-            _require_equal(before, settings)
-        end = self._whole_bytes() if before else 0
+        if resume:
+            self.require(settings)
+        end = self._whole_bytes() if resume and self.settings() else 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self.path.open("r+b" if end else "wb")

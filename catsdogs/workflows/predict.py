@@ -103,7 +103,14 @@ def predict(
 
 
 def _asked_before(journals: Sequence[Journal], options: ApplyOptions) -> ApplyOptions:
-    """Return the options with the interrupted run's engine and precision, where they are left open."""
+    """Return the options with the interrupted run's engine and precision, where they are left open.
+
+    Raises:
+        ConfigError: What is not left open was different.
+    """
+    named = {"engine": options.engine, "precision": options.precision}
+    for journal in journals:
+        journal.require({name: value for name, value in named.items() if value != AUTO})
     before = next((settings for journal in journals if (settings := journal.settings())), {})
     return replace(
         options,

@@ -160,13 +160,12 @@ class TestInterrupted:
 
 class TestTrouble:
     def test_the_results_of_a_run_are_not_its_input(self, model, home, photos) -> None:
-        for source in photos.rglob("*"):
-            if source.is_file():
-                (home / source.name).symlink_to(source)
-        words = ["--sort-into", "sorted", "--contact-sheet", "sheet.png"]
+        for number in range(0, 20, 2):
+            (home / f"{number}.png").symlink_to(photos / f"{number}.png")
+        words = ["--sort-into", "sorted", "--contact-sheet", "sheet.png", "--exclude", "photos"]
         assert predict(model, *words, inputs=".") == 0
         first = rows("rows.csv")
-        assert len(first) == 160  # the folder of photos is linked there as well
+        assert len(first) == 10
         assert predict(model, *words, inputs=".") == 0
         assert rows("rows.csv") == first
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from catsdogs.core.printable import first_line
 from catsdogs.models.execution import Runner, best_device
 from catsdogs.models.modelfile import load_model
 from catsdogs.models.trial import fastest_execution
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 def torch_engine(folder: Path, *, precision: str, device: str, compiled: bool = False) -> Runner:
@@ -34,12 +38,11 @@ def torch_engine(folder: Path, *, precision: str, device: str, compiled: bool = 
     )
     runner = Runner(classifier, replace(execution, compiled=compiled))
     if compiled:
-        # torch compiles with Python processes of its own; modules in the current folder are not theirs.
-        os.environ.setdefault("PYTHONSAFEPATH", "1")
         try:
-            runner.logits(
-                np.zeros((1, card.preprocess.height_px, card.preprocess.width_px, 3), dtype=np.uint8)
-            )
+            with _no_modules_from_the_current_folder():
+                runner.logits(
+                    np.zeros((1, card.preprocess.height_px, card.preprocess.width_px, 3), dtype=np.uint8)
+                )
         except Exception as error:  # a missing compiler, an unknown layer: torch has no one name for them
             raise ConfigError(
                 f"--engine compile does not work here ({first_line(error)}); take --engine torch"
@@ -50,3 +53,16 @@ def torch_engine(folder: Path, *, precision: str, device: str, compiled: bool = 
 def computes_elsewhere() -> bool:
     """Say whether torch has a device here that is not the processor."""
     return best_device() != "cpu"
+
+
+@contextlib.contextmanager
+def _no_modules_from_the_current_folder() -> Iterator[None]:
+    """Keep what lies among a stranger's photos from the Python processes that torch compiles with."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_SAFE_PATH]
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
