@@ -106,6 +106,7 @@ def check_model_is_the_average(run, killed):
                 *["--solver.name", "momentum", "--loss.l2_sp", "0.1", "--data.sampler", "balanced"],
             ],
             id="frozen-then-top",
+            marks=pytest.mark.slow,
         ),
     ],
 )
