@@ -28,8 +28,11 @@ class ImageClassifier(nn.Module):
         frozen_statistics: Keep the means and variances that the backbone's layers (BatchNorm) have gathered
             as they are, and use them, in training too: scales and shifts still learn. Set it before
             ``train()``.
+        feature_shift: Subtracted from every picture's features (D,), where something shifts all of them
+            alike; see ``models.rounding``.
     """
 
+    feature_shift: Tensor | None
     head: nn.Sequential
     input_dtype: torch.dtype | None = None
     scale: Tensor
@@ -51,6 +54,7 @@ class ImageClassifier(nn.Module):
         # They follow from the preprocessing, which the model file holds already.
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
         self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("feature_shift", None, persistent=False)
 
     def set_trainable(self, names: Collection[str]) -> None:
         """Let these parameters of the backbone train, and the head; freeze the others.
@@ -92,7 +96,8 @@ class ImageClassifier(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Turn uint8 (B, H, W, 3) into the float32 features (B, D) of ``stages``."""
-        return stage_features(self.backbone, self.normalize(pixels), self.stages)
+        found = stage_features(self.backbone, self.normalize(pixels), self.stages)
+        return found if self.feature_shift is None else found - self.feature_shift
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Turn pixels uint8 (B, H, W, 3), or features float (B, D) of ``stages``, into logits (B, C)."""

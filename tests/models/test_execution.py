@@ -150,3 +150,17 @@ def test_best_device(cuda: bool, mps: bool, expected: str, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert best_device() == expected
+
+
+def test_bf16_moves_pictures_no_more_than_it_must() -> None:
+    """What rounded weights do to all pictures alike is taken away, on pictures that were not measured too."""
+    model = classifier()
+    coarse = np.random.default_rng(3).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+    pictures = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    exact = Runner(model, Execution()).features(pictures)
+    rounded = Runner(model, Execution(precision="bf16"))
+    assert rounded.classifier.feature_shift is not None
+    corrected = rounded.features(pictures) - exact
+    plain = corrected + rounded.classifier.feature_shift.numpy()
+    assert np.linalg.norm(corrected.mean(0)) < 0.7 * np.linalg.norm(plain.mean(0))
+    assert Runner(model, Execution()).classifier.feature_shift is None

@@ -81,7 +81,13 @@ def open_engine(
         return _torch_engine(folder, precision, device, compiled=name == COMPILE)
     model = converted_model(folder, name, say)
     try:
-        return build(name, model.require(name), precision=own_precision or "fp32", threads=threads)
+        return build(
+            name,
+            model.require(name),
+            precision=own_precision or "fp32",
+            threads=threads,
+            bf16_shift=model.bf16_shift,
+        )
     except ModelError:
         if engine != AUTO:
             raise

@@ -24,7 +24,7 @@ from catsdogs.core.cachefolder import cache_folder, cap_limit_bytes
 from catsdogs.core.errors import ConfigError, ModelError, OutputError
 from catsdogs.core.files import replacing
 from catsdogs.core.predictions import softmax
-from catsdogs.inference.engines.engine import Engine, Pixels
+from catsdogs.inference.engines.engine import Engine, Pixels, Rows
 from catsdogs.inference.engines.onnx_runtime import NAME as ONNX_RUNTIME
 from catsdogs.inference.engines.onnx_runtime import OnnxRuntimeEngine
 from catsdogs.inference.engines.open_vino import NAME as OPENVINO
@@ -37,7 +37,7 @@ ENGINES = (ONNX_RUNTIME, OPENVINO)
 # Largest difference of a probability to torch's, in fp32.
 TOLERANCE = 1e-4
 # Raise it whenever the same model gives another graph than before.
-_CONVERSION_VERSION = 3
+_CONVERSION_VERSION = 4
 # Whose other version may write another graph.
 _CONVERTERS = ("torch", "timm", "onnx", "onnxscript")
 # What a card says that the graph and its distance to torch follow from, beside the tensors.
@@ -58,6 +58,7 @@ class Converted:
         refusals: Engine -> why it could not.
         failure: Why the ONNX could not be made, if so.
         passing: Whether that may be otherwise in a moment: no memory, no disk.
+        bf16_shift: What OpenVINO's bf16 adds to the logits and features of all pictures alike, (C + D,).
     """
 
     onnx: bytes
@@ -65,6 +66,7 @@ class Converted:
     refusals: dict[str, str] = field(default_factory=dict)
     failure: str = ""
     passing: bool = False
+    bf16_shift: Rows | None = None
 
     def require(self, engine: str) -> bytes:
         """Return the ONNX for this engine.
@@ -104,7 +106,14 @@ def require_installed(engine: str) -> None:
         raise ConfigError(f"--engine {engine} is not installed: pip install 'catsdogs[fast]'")
 
 
-def build(engine: str, onnx: bytes, *, precision: str = "fp32", threads: int | None = None) -> Engine:
+def build(
+    engine: str,
+    onnx: bytes,
+    *,
+    precision: str = "fp32",
+    threads: int | None = None,
+    bf16_shift: Rows | None = None,
+) -> Engine:
     """Return an engine for a converted model, with as many threads as there are cores by default.
 
     Raises:
@@ -113,7 +122,8 @@ def build(engine: str, onnx: bytes, *, precision: str = "fp32", threads: int | N
     threads = threads or available_cores()
     if engine == ONNX_RUNTIME:
         return OnnxRuntimeEngine(onnx, threads=threads)
-    return OpenVinoEngine(onnx, precision=precision, threads=threads)
+    shift = bf16_shift if precision == "bf16" else None
+    return OpenVinoEngine(onnx, precision=precision, threads=threads, shift=shift)
 
 
 def converted_model(folder: Path, engine: str, say: Callable[[str], None]) -> Converted:
@@ -168,7 +178,8 @@ def _read(path: Path) -> Converted | None:
         head = json.loads(line)
         if hashlib.sha256(onnx).hexdigest() != head["sha256"]:
             return None
-        found = Converted(onnx, dict(head["distances"]))
+        shift = None if head["shift"] is None else np.array(head["shift"], dtype=np.float32)
+        found = Converted(onnx, dict(head["distances"]), bf16_shift=shift)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     with contextlib.suppress(OSError):
@@ -193,7 +204,11 @@ def _keep(path: Path, converted: Converted) -> bool:
 
 
 def _write(path: Path, converted: Converted) -> None:
-    head = {"sha256": hashlib.sha256(converted.onnx).hexdigest(), "distances": converted.distances}
+    head = {
+        "sha256": hashlib.sha256(converted.onnx).hexdigest(),
+        "distances": converted.distances,
+        "shift": None if converted.bf16_shift is None else converted.bf16_shift.tolist(),
+    }
     with replacing(path) as temporary:
         temporary.write_bytes(json.dumps(head).encode() + b"\n" + converted.onnx)
 
@@ -234,7 +249,22 @@ def _convert(folder: Path) -> Converted:
             distances[name] = _distance(name, onnx, reference, card)
         except ModelError as error:
             refusals[name] = str(error)
-    return Converted(onnx, distances, refusals)
+    shift = _bf16_shift(onnx, reference, card) if OPENVINO in distances else None
+    return Converted(onnx, distances, refusals, bf16_shift=shift)
+
+
+def _bf16_shift(onnx: bytes, reference: Engine, card: ModelCard) -> Rows | None:
+    """Return by how much OpenVINO's bf16 moves logits and features of noise on average, (C + D,)."""
+    from catsdogs.models.rounding import coloured_noise
+
+    pixels = coloured_noise(card.preprocess.height_px, card.preprocess.width_px)
+    try:
+        rounded = next(build(OPENVINO, onnx, precision="bf16").stream([pixels], features=True))
+    except ModelError:
+        return None
+    exact = next(reference.stream([pixels], features=True))
+    shift: Rows = (rounded - exact).mean(axis=0)
+    return shift if np.isfinite(shift).all() else None
 
 
 def _may_pass(error: BaseException | None) -> bool:

@@ -28,7 +28,7 @@ class OpenVinoEngine:
     name = NAME
     batch_size = _BATCH_SIZE
 
-    def __init__(self, model: bytes, *, precision: str, threads: int) -> None:
+    def __init__(self, model: bytes, *, precision: str, threads: int, shift: Rows | None = None) -> None:
         """Compile it.
 
         Args:
@@ -36,11 +36,13 @@ class OpenVinoEngine:
             precision: ``fp32`` is asked for in so many words: left alone, OpenVINO computes in bf16 where
                 the processor can.
             threads: That compute.
+            shift: Subtracted from every row (C + D,): what bf16 does to all pictures alike.
 
         Raises:
             ModelError: OpenVINO cannot run it.
         """
         self.precision = precision
+        self._shift = shift
         self._requests = lanes_of(threads) + _REQUESTS_WAITING
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -88,7 +90,7 @@ class OpenVinoEngine:
             except Exception as error:
                 raise _cannot_run(error) from error
             free.append(request)
-            return rows
+            return rows if self._shift is None else rows - self._shift[: rows.shape[1]]
 
         try:
             for chunk in chunks:

@@ -172,6 +172,18 @@ class TestAgreement:
         assert len(next(iter(engine.stream([pixels])))) == len(pixels)
 
     @pytest.mark.skipif(not choice._has_bf16(), reason="this processor does not compute in bf16")
+    def test_bf16_moves_pictures_no_more_than_it_must(self, model, warm) -> None:
+        patches = np.random.default_rng(3).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+        pictures = patches.repeat(4, axis=1).repeat(4, axis=2)
+        exact, corrected = (
+            next(iter(opened(model, engine="openvino", precision=one).stream([pictures], features=True)))
+            for one in ("fp32", "bf16")
+        )
+        shift = converted_model(model, "openvino", silent).bf16_shift
+        plain = corrected + shift
+        assert np.linalg.norm((corrected - exact).mean(0)) < 0.7 * np.linalg.norm((plain - exact).mean(0))
+
+    @pytest.mark.skipif(not choice._has_bf16(), reason="this processor does not compute in bf16")
     def test_bf16_agrees_on_nearly_every_label(self, model, warm) -> None:
         patches = np.random.default_rng(2).integers(0, 256, (400, 4, 4, 3), dtype=np.uint8)
         many = patches.repeat(8, axis=1).repeat(8, axis=2)
