@@ -23,6 +23,16 @@ def add_model(parser: OneLineParser) -> None:
     )
 
 
+def add_labelled_input(parser: OneLineParser) -> None:
+    """Let a command that judges or learns take ``--input``."""
+    parser.add_argument(
+        "--input",
+        type=str | None,
+        default=None,
+        help="Labelled folder, zip or manifest.csv from outside the run.",
+    )
+
+
 def add_views(parser: OneLineParser, *, default: str = "none") -> None:
     """Let a command take ``--tta``."""
     parser.add_argument(

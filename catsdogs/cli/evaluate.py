@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
-from catsdogs.cli.applyoptions import add_machine, add_merge, add_model, add_views, apply_options
+from catsdogs.cli.applyoptions import (
+    add_labelled_input,
+    add_machine,
+    add_merge,
+    add_model,
+    add_views,
+    apply_options,
+)
 from catsdogs.cli.parsing import command_parser
 
 
@@ -15,12 +22,7 @@ def run(arguments: list[str]) -> None:
         "evaluate", "Judge a model on the pictures it was not trained on, or on any labelled ones."
     )
     add_model(parser)
-    parser.add_argument(
-        "--input",
-        type=str | None,
-        default=None,
-        help="Labelled folder, zip or manifest.csv from outside the run.",
-    )
+    add_labelled_input(parser)
     parser.add_argument(
         "--split", type=str, default="test", help="The run's own pictures: test, val or train."
     )

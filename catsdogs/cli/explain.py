@@ -6,22 +6,17 @@ from pathlib import Path
 
 from catsdogs.cli.allocator import tune_allocator
 from catsdogs.cli.applyoptions import add_model
+from catsdogs.cli.jobs import chosen_job
 from catsdogs.cli.parsing import command_parser
-from catsdogs.core.errors import ConfigError
+
+_JOBS = {"dense": "Draw what the model says about every part of a picture, in one pass over all of it."}
 
 
 def run(arguments: list[str]) -> None:
     """Parse the command line and draw."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: catsdogs explain dense [options]\n")
-        print("  dense  draw what the model says about every part of a picture, in one pass over all of it\n")
-        print("catsdogs explain dense --help tells the options.")
+    if (chosen := chosen_job("explain", _JOBS, arguments)) is None:
         return
-    if arguments[0] != "dense":
-        raise ConfigError(f"catsdogs explain {arguments[0]}: there is dense (see catsdogs explain --help)")
-    parser = command_parser(
-        "explain dense", "Draw what the model says about every part of a picture, in one pass over all of it."
-    )
+    parser = command_parser("explain dense", _JOBS["dense"])
     add_model(parser)
     parser.add_argument(
         "--input", type=str, nargs="+", required=True, help="Pictures, or one folder or zip of them."
@@ -33,7 +28,7 @@ def run(arguments: list[str]) -> None:
         default=None,
         help="Short side in pixels that pictures are resized to (default: twice the network's input).",
     )
-    options = parser.parse_args(arguments[1:])
+    options = parser.parse_args(chosen[1])
     tune_allocator()
     from catsdogs.workflows.explain import explain_dense
 

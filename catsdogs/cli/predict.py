@@ -26,7 +26,8 @@ def run(arguments: list[str]) -> None:
     )
     add_model(parser)
     _add_input(parser)
-    _add_output(parser)
+    _add_rows(parser)
+    _add_beside_rows(parser)
     add_views(parser)
     add_merge(parser)
     add_machine(parser)
@@ -77,7 +78,7 @@ def _add_input(parser: OneLineParser) -> None:
         )
 
 
-def _add_output(parser: OneLineParser) -> None:
+def _add_rows(parser: OneLineParser) -> None:
     parser.add_argument("--output", type=str, default="predictions.csv", help="Where the rows go.")
     parser.add_argument(
         "--format",
@@ -103,6 +104,9 @@ def _add_output(parser: OneLineParser) -> None:
         default=None,
         help="No label, and the status abstain, where the best probability is smaller.",
     )
+
+
+def _add_beside_rows(parser: OneLineParser) -> None:
     parser.add_argument(
         "--submission",
         type=str | None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catsdogs.cli.allocator import tune_allocator
+from catsdogs.cli.jobs import chosen_job
 from catsdogs.cli.parsing import OneLineParser, command_parser
 from catsdogs.cli.trainoptions import add_train_options, settings_of
 from catsdogs.core.errors import ConfigError
@@ -28,12 +29,9 @@ _FEWEST_TRIALS = 2
 
 def run(arguments: list[str]) -> None:
     """Parse the command line and do one of the jobs."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
+    if (chosen := chosen_job("tune", _JOBS, arguments)) is None:
         return
-    job, words = arguments[0], arguments[1:]
-    if job not in _JOBS:
-        raise ConfigError(f"catsdogs tune {job}: there are {', '.join(_JOBS)} (see catsdogs tune --help)")
+    job, words = chosen
     values = _parser(job, words).parse_args(words).as_dict()
     path, settings, options = _asked(job, words, values)
     tune_allocator()
@@ -200,12 +198,4 @@ def _add_search(parser: OneLineParser) -> None:
     )
     parser.add_argument(
         "--strategies", type=str, default=",".join(STRATEGIES_TRIED), help="Which ones 'strategy' tries."
-    )
-
-
-def _usage() -> str:
-    width = max(map(len, _JOBS))
-    lines = [f"  {name:<{width}}  {summary}" for name, summary in _JOBS.items()]
-    return "\n".join(
-        ["usage: catsdogs tune JOB [options]", "", *lines, "", "catsdogs tune JOB --help tells the options."]
     )

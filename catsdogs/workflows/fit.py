@@ -88,12 +88,7 @@ def fit(
         alone=alone,
     )
     batches = data.batches_per_epoch(trainer.world_size)
-    if not batches:
-        raise ConfigError(
-            f"a batch of {recipe.batch_size} cannot be shared by {trainer.world_size} processes"
-        )
-    if recipe.solver.full_batch and trainer.world_size > 1:
-        raise ConfigError(f"--solver.name {recipe.solver.name} searches along one line: give it one device")
+    _require_shareable(recipe, batches, trainer.world_size)
     task = training_task(
         classifier,
         recipe,
@@ -117,6 +112,14 @@ def fit(
     if soup:
         cook(soup, trainer, task, data, card, run, say)
     return bool(trainer.is_global_zero)
+
+
+def _require_shareable(recipe: Recipe, batches: int, processes: int) -> None:
+    """Refuse what so many processes cannot do together."""
+    if not batches:
+        raise ConfigError(f"a batch of {recipe.batch_size} cannot be shared by {processes} processes")
+    if recipe.solver.full_batch and processes > 1:
+        raise ConfigError(f"--solver.name {recipe.solver.name} searches along one line: give it one device")
 
 
 def _check(

@@ -4,10 +4,10 @@ import errno
 import glob
 import io
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
+from filling import fill, pack
 from PIL import Image
 
 from catsdogs.core.errors import DataError, OutputError, PictureError
@@ -15,20 +15,6 @@ from catsdogs.data.inputs import find_pictures
 from catsdogs.data.pathlist import PathList
 from catsdogs.data.patterns import NamePatterns
 from catsdogs.data.stores import FolderStore, open_store
-
-
-def fill(root: Path, names: list[str], data: bytes = b"") -> str:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return str(root)
-
-
-def pack(path: Path, files: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return str(path)
 
 
 def test_pictures_of_a_folder_and_of_a_zip_are_all_its_files(tmp_path):

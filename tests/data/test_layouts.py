@@ -1,8 +1,8 @@
-import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
+from filling import fill, pack
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.predictions import UNLABELLED
@@ -12,20 +12,6 @@ from catsdogs.data.stores import open_store
 
 KAGGLE = [f"train/{kind}.{n}.jpg" for kind in ("cat", "dog") for n in range(6)]
 FOLDERS = [f"PetImages/{kind}/{n}.jpg" for kind in ("Cat", "Dog") for n in range(6)]
-
-
-def fill(root: Path, names: list[str], data: bytes = b"") -> str:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return str(root)
-
-
-def pack(path: Path, files: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return str(path)
 
 
 def counts(layout: DataLayout) -> dict[str | None, int]:
