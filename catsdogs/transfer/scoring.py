@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from catsdogs.core.predictions import FloatArray
+from catsdogs.core.predictions import FloatArray, Predictions
 from catsdogs.core.temperature import log_losses
 from catsdogs.models.modelcard import TOP
 from catsdogs.transfer.labelled import Study
-from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
+from catsdogs.transfer.probes import LinearProbe, fit_linear_probe, some_of_each
 from catsdogs.transfer.svm import Kernel, KernelProbe, fit_kernel_probe
 
 Probe = LinearProbe | KernelProbe
@@ -29,14 +29,15 @@ class ScoredProbe:
         kind: ``linear`` or ``svm``.
         stages: Whose features it takes.
         probe: Fitted on all the pictures.
-        losses: Calibrated out-of-fold -ln p(true class) of M pictures (M,); M is 0 where there were too few
-            pictures for folds.
-        correct: Whether the out-of-fold label was right (M,).
+        logits: Calibrated out-of-fold logits (M, C) of M pictures; M is 0 where there were too few for folds.
+        losses: Their -ln p(true class) (M,).
+        correct: Whether their label was right (M,).
     """
 
     kind: str
     stages: tuple[str, ...]
     probe: Probe
+    logits: FloatArray
     losses: FloatArray
     correct: FloatArray
 
@@ -92,7 +93,26 @@ def _scored(kind: str, stages: Sequence[str], probe: Probe, logits: FloatArray) 
     labels = probe.held_out_labels
     correct = (logits.argmax(axis=1) == labels).astype(np.float64)
     losses = log_losses(logits, labels) if len(labels) else np.empty(0)
-    return ScoredProbe(kind, tuple(stages), probe, losses, correct)
+    return ScoredProbe(kind, tuple(stages), probe, logits, losses, correct)
+
+
+def out_of_fold(study: Study, scored: ScoredProbe, class_names: Sequence[str]) -> Predictions | None:
+    """Return what a probe's cross-validation said of the pictures; None where there were too few for folds.
+
+    Args:
+        study: What the probe was fitted on.
+        scored: The probe.
+        class_names: In the order of the labels.
+    """
+    if not len(scored.logits):
+        return None
+    used = study.take(some_of_each(study.labels, study.seed))
+    return Predictions(
+        ids=tuple(record.id for record in used.features.records),
+        class_names=tuple(class_names),
+        logits=scored.logits,
+        labels=used.labels,
+    )
 
 
 def best(scored: Sequence[ScoredProbe]) -> ScoredProbe:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from catsdogs.core.predictions import Predictions
 from catsdogs.models.backbones import pretrained_classifier
 from catsdogs.models.modelcard import TOP
 from catsdogs.reporting.console import progress, say, table
@@ -23,7 +24,7 @@ from catsdogs.transfer.matrix import (
     strategy_of,
     surety,
 )
-from catsdogs.transfer.scoring import ScoredProbe, score_linear
+from catsdogs.transfer.scoring import ScoredProbe, out_of_fold, score_linear
 from catsdogs.transfer.strategies import Strategy, find_strategy
 from catsdogs.transfer.thresholds import Thresholds
 from catsdogs.workflows.bakeoff import BakeOff, bake_off
@@ -43,12 +44,14 @@ class Choice:
         start: Its model and how it is trained.
         evidence: For ``plan.json``.
         study: What the head learned from; None for random numbers.
+        out_of_fold: What the head's cross-validation said of those pictures, where there was any.
     """
 
     strategy: Strategy
     start: Start
     evidence: dict[str, Any]
     study: Study | None = None
+    out_of_fold: Predictions | None = None
 
 
 def take(strategy: Strategy, base: Base, study: Study, settings: TrainSettings) -> Choice:
@@ -61,7 +64,8 @@ def take(strategy: Strategy, base: Base, study: Study, settings: TrainSettings) 
     probe = probe_for(strategy, learned, settings.transfer)
     say_probe(strategy.name, probe)
     evidence = {"probe": probe.to_dict(), "fitted_on": _splits(learned)}
-    return Choice(strategy, assemble(strategy, base, probe, settings), evidence, study)
+    said = out_of_fold(learned, probe, base.class_names)
+    return Choice(strategy, assemble(strategy, base, probe, settings), evidence, study, said)
 
 
 def _head_pictures(study: Study, strategy: Strategy, settings: TrainSettings) -> Study:
@@ -155,7 +159,8 @@ def choose(base: Base, study: Study, settings: TrainSettings, run: RunFolder) ->
     else:
         learned, probe = _head_pictures(study, strategy, settings), considered.probe
     written |= {"probe": probe.to_dict(), "fitted_on": _splits(learned)}
-    return Choice(strategy, assemble(strategy, base, probe, settings), written, study)
+    said = out_of_fold(learned, probe, base.class_names)
+    return Choice(strategy, assemble(strategy, base, probe, settings), written, study, said)
 
 
 def _evidence(base: Base, study: Study, settings: TrainSettings) -> Evidence:

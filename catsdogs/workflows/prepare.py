@@ -221,6 +221,8 @@ def _prepare_model(
     if start.plan.get("cached_features"):
         assert chosen.study is not None
         write_features(run.features, chosen.study, start.card.stages)
+    if chosen.out_of_fold is not None:
+        chosen.out_of_fold.save(run.out_of_fold)
     save_model(run.start if start.plan else run.model, start.classifier, start.card)
     if start.plan and settings.transfer.learning_rate == FIND:
         from catsdogs.workflows.rate import find_rate

@@ -59,6 +59,16 @@ class RunFolder:
         return self.path / "checkpoints" / "features.npz"
 
     @property
+    def out_of_fold(self) -> Path:
+        """What the probe's cross-validation said of the pictures that the head learned from."""
+        return self.path / "out_of_fold.npz"
+
+    @property
+    def validation(self) -> Path:
+        """What the model says of the validation pictures, where it has not learned from them."""
+        return self.path / "validation.npz"
+
+    @property
     def last(self) -> Path:
         """The resumable checkpoint of the last whole epoch."""
         return self.path / "checkpoints" / "last.ckpt"

@@ -28,7 +28,6 @@ from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
-from catsdogs.workflows.clipping import VALIDATION
 from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.processes import process_rank, wait_for
@@ -147,7 +146,7 @@ def _calibrate(run: RunFolder) -> None:
     temperature = fit_temperature(scored.logits * before, scored.labels)
     save_temperature(run.model, temperature)
     calibrated = replace(scored, logits=scored.logits * before / temperature)
-    calibrated.save(run.path / VALIDATION)  # the bound of a submission's probabilities comes from these
+    calibrated.save(run.validation)
     say(f"temperature: {temperature:.2f}, fitted on {len(scored):,} validation pictures")
 
 
