@@ -45,6 +45,7 @@ def run(arguments: list[str]) -> None:
             format=options.format,
             top_k=options.top_k,
             abstain_below=options.abstain_below,
+            unfamiliar_from=options.unfamiliar_from,
             submission=_path(options.submission),
             sort_into=_path(options.sort_into),
             sort_by=options.sort_by,
@@ -103,6 +104,14 @@ def _add_rows(parser: OneLineParser) -> None:
         type=float | None,
         default=None,
         help="No label, and the status abstain, where the best probability is smaller.",
+    )
+    parser.add_argument(
+        "--unfamiliar-from",
+        "--unfamiliar_from",
+        type=float | None,
+        default=None,
+        help="No label, and the status abstain, where this share of familiar pictures or more is nearer to "
+        "those in training: 0.99 withholds a photo of a car, and one in a hundred of what it knows.",
     )
 
 

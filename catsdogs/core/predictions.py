@@ -50,6 +50,8 @@ class Predictions:
         labels: Int64 (N,), the true class or ``UNLABELLED``.
         errors: Position of a picture -> why it could not be read.
         views: What each view said, where that was kept.
+        unfamiliar: Float64 (N,) in [0, 1), NaN where there is an error, where the model can tell: the share
+            of familiar pictures that lie nearer to those in training.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +60,7 @@ class Predictions:
     labels: IntArray
     errors: Mapping[int, str] = field(default_factory=dict)
     views: ViewAnswers | None = None
+    unfamiliar: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -77,6 +80,8 @@ class Predictions:
             raise DataError("an error belongs to no picture")
         if self.views is not None and self.views.plain.shape != self.logits.shape:
             raise DataError(f"the views answer for {self.views.plain.shape}, not {self.logits.shape}")
+        if self.unfamiliar is not None and self.unfamiliar.shape != (n,):
+            raise DataError(f"{self.unfamiliar.shape} pictures are said to be unfamiliar or not, of {n}")
 
     def __len__(self) -> int:
         """Return the number of pictures, unreadable ones included."""
@@ -120,6 +125,7 @@ class Predictions:
             labels=self.labels[order],
             errors={new: self.errors[old] for new, old in enumerate(order) if old in self.errors},
             views=None if self.views is None else self.views.select(order),
+            unfamiliar=None if self.unfamiliar is None else self.unfamiliar[order],
         )
 
     def scorable(self) -> Predictions:
@@ -129,9 +135,9 @@ class Predictions:
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` of plain arrays, whole or not at all."""
         positions = sorted(self.errors)
-        views: dict[str, Any] = {}
+        more: dict[str, Any] = {} if self.unfamiliar is None else {"unfamiliar": self.unfamiliar}
         if self.views is not None:
-            views = {
+            more |= {
                 "view_names": _text(self.views.names),
                 "view_logits": self.views.logits,
                 "plain_logits": self.views.plain,
@@ -145,7 +151,7 @@ class Predictions:
                 labels=self.labels,
                 error_positions=np.asarray(positions, dtype=np.int64),
                 error_reasons=_text([self.errors[position] for position in positions]),
-                **views,
+                **more,
             )
 
     @classmethod
@@ -162,18 +168,23 @@ class Predictions:
                 return cls(
                     ids=_strings(arrays["ids"]),
                     class_names=_strings(arrays["class_names"]),
-                    logits=np.asarray(arrays["logits"], dtype=np.float64),
+                    logits=_wide(arrays["logits"]),
                     labels=np.asarray(arrays["labels"], dtype=np.int64),
                     errors=dict(zip(positions, _strings(arrays["error_reasons"]), strict=True)),
                     views=_views(arrays) if "view_names" in arrays else None,
+                    unfamiliar=_wide(arrays["unfamiliar"]) if "unfamiliar" in arrays else None,
                 )
         except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds for a damaged file
             raise DataError(f"{path} is not a file of predictions: {error}") from error
 
 
 def _views(arrays: Mapping[str, npt.NDArray[Any]]) -> ViewAnswers:
-    logits, plain = (np.asarray(arrays[name], dtype=np.float64) for name in ("view_logits", "plain_logits"))
+    logits, plain = (_wide(arrays[name]) for name in ("view_logits", "plain_logits"))
     return ViewAnswers(_strings(arrays["view_names"]), logits, plain)
+
+
+def _wide(values: npt.NDArray[Any]) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _text(values: Sequence[str]) -> npt.NDArray[np.uint8]:

@@ -102,7 +102,11 @@ class Journal:
         ids = [record.id for record in answers.records]
         try:
             line = {"ids": ids, "logits": readable, "errors": answers.errors}
-            self._write(line if answers.features is None else line | _packed(answers.features))
+            if answers.features is not None:
+                line |= _packed(answers.features)
+            if answers.unfamiliar is not None:
+                line["unfamiliar"] = [None if np.isnan(one) else one for one in answers.unfamiliar.tolist()]
+            self._write(line)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -119,7 +123,13 @@ class Journal:
             blank = [float("nan")] * classes
             logits = np.array([row or blank for row in line["logits"]], dtype=np.float64)
             errors = {int(position): reason for position, reason in line["errors"].items()}
-            yield Answers(taken, logits.reshape(len(taken), classes), errors, features=_unpacked(line))
+            yield Answers(
+                taken,
+                logits.reshape(len(taken), classes),
+                errors,
+                features=_unpacked(line),
+                unfamiliar=np.array(line["unfamiliar"], dtype=np.float64) if "unfamiliar" in line else None,
+            )
 
     def complete(
         self,

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.familiarity import Familiarity
 from catsdogs.core.merging import MERGES, log_mean_probability
 from catsdogs.core.predictions import UNLABELLED, FloatArray, IntArray, Predictions
 from catsdogs.core.records import ImageRecord
@@ -34,6 +35,8 @@ class Answers:
         views: What each view said, where that was asked for.
         features: Float32 (G, D) of the readable pictures, where that was asked for: what the head was given,
             the mean of the views.
+        unfamiliar: Float64 (B,) in [0, 1), NaN where there is an error, where the model can tell: the share
+            of familiar pictures that lie nearer to those in training.
     """
 
     records: tuple[ImageRecord, ...]
@@ -41,6 +44,7 @@ class Answers:
     errors: dict[int, str]
     views: ViewAnswers | None = None
     features: Rows | None = None
+    unfamiliar: FloatArray | None = None
 
 
 def _ignore(_: int) -> None:
@@ -58,6 +62,7 @@ class Predictor:
             these views.
         keep_views: Tell what each view said, too.
         keep_features: Tell what the head was given, too.
+        familiarity: Tell of each picture how strange it is, by this.
         workers: Threads that decode pictures.
     """
 
@@ -70,6 +75,7 @@ class Predictor:
         merge: str = "auto",
         keep_views: bool = False,
         keep_features: bool = False,
+        familiarity: Familiarity | None = None,
         workers: int,
     ) -> None:
         self.engine, self._card = engine, card
@@ -80,12 +86,18 @@ class Predictor:
         if keep_views and self._plain is None and not self._views[0].dense_px:
             self._extra, self._plain = (PLAIN,), len(self._views)
         self._keep_views, self.keeps_features = keep_views, keep_features
+        self._familiarity = familiarity
         self._workers = workers
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes, in the order of the columns of the answers."""
         return self._card.class_names
+
+    @property
+    def knows_strange_pictures(self) -> bool:
+        """Whether answers tell how unfamiliar a picture is."""
+        return self._familiarity is not None
 
     def answers(
         self, records: Iterable[ImageRecord], advance: Callable[[int], None] = _ignore
@@ -101,7 +113,7 @@ class Predictor:
             workers=self._workers,
             draw=_draw(self._card) if views[0].draw else None,
         )
-        score = partial(self.engine.stream, features=self.keeps_features)
+        score = partial(self.engine.stream, features=self.keeps_features or self.knows_strange_pictures)
         for batch, rows in packed(stream, score, size=size):
             yield self._answer(batch, rows)
             advance(len(batch.records))
@@ -120,11 +132,21 @@ class Predictor:
         if self._keep_views:
             plain = np.full(shape, np.nan) if self._plain is None else by_view[self._plain]
             views = ViewAnswers(tuple(view.name for view in self._views), asked, plain)
-        features = None
-        if self.keeps_features:
+        features, unfamiliar = None, None
+        if self.keeps_features or self._familiarity is not None:
             told = np.array([position not in errors for position in batch.good], dtype=bool)
             features = rows[:, : len(self._views), shape[1] :].mean(axis=1)[told]
-        return Answers(batch.records, logits, errors, views, features)
+            unfamiliar = self._strangeness(features, batch.good[told], shape[0])
+        kept = features if self.keeps_features else None
+        return Answers(batch.records, logits, errors, views, kept, unfamiliar)
+
+    def _strangeness(self, features: Rows, good: IntArray, count: int) -> FloatArray | None:
+        if self._familiarity is None:
+            return None
+        unfamiliar = np.full(count, np.nan)
+        if len(good):
+            unfamiliar[good] = self._familiarity.unfamiliar(features)
+        return unfamiliar
 
 
 def _without_numbers(logits: FloatArray, good: IntArray) -> dict[int, str]:
@@ -164,11 +186,13 @@ def collect(answers: Iterable[Answers], class_names: Sequence[str]) -> Predictio
     logits: list[FloatArray] = [np.empty((0, len(class_names)))]
     errors: dict[int, str] = {}
     views: list[ViewAnswers] = []
+    unfamiliar: list[FloatArray] = []
     for answer in answers:
         errors |= {len(ids) + position: reason for position, reason in answer.errors.items()}
         ids.extend(record.id for record in answer.records)
         logits.append(answer.logits)
         views += [answer.views] if answer.views is not None else []
+        unfamiliar += [answer.unfamiliar] if answer.unfamiliar is not None else []
     return Predictions(
         ids=tuple(ids),
         class_names=tuple(class_names),
@@ -176,4 +200,5 @@ def collect(answers: Iterable[Answers], class_names: Sequence[str]) -> Predictio
         labels=np.full(len(ids), UNLABELLED, dtype=np.int64),
         errors=errors,
         views=ViewAnswers.concatenate(views) if views else None,
+        unfamiliar=np.concatenate(unfamiliar) if unfamiliar else None,
     )

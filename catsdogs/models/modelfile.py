@@ -13,15 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import safetensors
+import torch
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
+from catsdogs.core.familiarity import Familiarity
 from catsdogs.core.files import replacing, write_json
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.familiar import FAMILIAR
 from catsdogs.models.heads import build_head
 from catsdogs.models.modelcard import (
     CARD,
@@ -62,7 +65,14 @@ def cut_backbone(backbone: nn.Module, spec: PreprocessSpec, stages: Sequence[str
     return sum(stage.width for stage in known if stage.name in names)
 
 
-def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard, *, half: bool = False) -> None:
+def save_model(
+    folder: Path,
+    classifier: ImageClassifier,
+    card: ModelCard,
+    *,
+    half: bool = False,
+    familiarity: Familiarity | None = None,
+) -> None:
     """Write both files durably; a reader finds the old pair or the new one, or is told that they differ.
 
     Args:
@@ -70,6 +80,7 @@ def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard, *, ha
         classifier: The tensors.
         card: The rest.
         half: Keep float16 of the tensors: half the file, three digits; they are float32 again when loaded.
+        familiarity: What tells strange pictures from those it has learned from.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -77,6 +88,12 @@ def save_model(folder: Path, classifier: ImageClassifier, card: ModelCard, *, ha
     tensors = {key: value.detach().cpu().contiguous() for key, value in classifier.state_dict().items()}
     if half:
         tensors = {name: one.half() if one.is_floating_point() else one for name, one in tensors.items()}
+    if familiarity is not None:
+        tensors |= _familiar_tensors(familiarity)
+    _write(folder, tensors, card)
+
+
+def _write(folder: Path, tensors: dict[str, Tensor], card: ModelCard) -> None:
     data = save(tensors, metadata={"format": "pt"})
     with replacing(folder / TENSORS) as temporary:
         temporary.write_bytes(data)
@@ -88,6 +105,22 @@ def save_temperature(folder: Path, temperature: float) -> None:
     values = read_card_values(folder)
     card = replace(ModelCard.from_dict(values), temperature=temperature)
     write_json(folder / CARD, card.to_dict() | {"sha256": values["sha256"]})
+
+
+def save_familiarity(folder: Path, familiarity: Familiarity) -> None:
+    """Give the model in ``folder`` this in place of any it has; nothing else changes."""
+    card, data = read_tensors(folder)
+    _write(folder, load(data) | _familiar_tensors(familiarity), card)
+
+
+def _familiar_tensors(familiarity: Familiarity) -> dict[str, Tensor]:
+    return {
+        FAMILIAR + name: torch.from_numpy(values.copy())
+        for name, values in (
+            ("references", familiarity.references),
+            ("distances", familiarity.distances),
+        )
+    }
 
 
 def save_view_weights(folder: Path, learned: ViewWeights) -> None:
@@ -108,7 +141,7 @@ def load_model(path: str | Path, *, stochastic_depth: float = 0.0) -> tuple[Imag
     folder = find_model(path)
     card, data = read_tensors(folder)
     try:
-        tensors = load(data)
+        tensors = {key: one for key, one in load(data).items() if not key.startswith(FAMILIAR)}
         classifier = build_classifier(card, stochastic_depth=stochastic_depth)
         shapes = {key: tensor.shape for key, tensor in classifier.state_dict().items()}
         if shapes != {key: tensor.shape for key, tensor in tensors.items()}:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.familiarity import Familiarity
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.inputs import find_pictures
 from catsdogs.data.views import parse_views
@@ -17,6 +18,7 @@ from catsdogs.inference.engines.choice import AUTO, COMPILE, TORCH, open_engine
 from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED
+from catsdogs.models.familiar import load_familiarity
 from catsdogs.models.modelcard import ModelCard, find_model, load_card
 from catsdogs.reporting.console import say_nothing
 from catsdogs.workflows.workers import decoding_workers
@@ -37,13 +39,20 @@ class LoadedModel:
         card: As above.
         engine: The name of what computes its logits, or ``auto``.
         opened: Opens an engine by its name, once one is needed.
+        familiarity: By what it knows strange pictures.
         workers: Threads that decode pictures.
     """
 
     def __init__(
-        self, card: ModelCard, *, engine: str, opened: Callable[[str], Engine], workers: int
+        self,
+        card: ModelCard,
+        *,
+        engine: str,
+        opened: Callable[[str], Engine],
+        familiarity: Familiarity | None = None,
+        workers: int,
     ) -> None:
-        self.card = card
+        self.card, self._familiarity = card, familiarity
         self._asked, self._opened, self._workers = engine, opened, workers
         self._fit_for_dense: set[int] = set()
 
@@ -77,6 +86,7 @@ class LoadedModel:
             merge=merge,
             keep_views=keep_views,
             keep_features=keep_features,
+            familiarity=self._familiarity,
             workers=self._workers,
         )
 
@@ -160,7 +170,13 @@ def load(
             folder, card, engine=name, precision=precision, device=device, threads=threads, say=say
         )
 
-    model = LoadedModel(card, engine=engine, opened=opened, workers=decoding_workers(workers))
+    model = LoadedModel(
+        card,
+        engine=engine,
+        opened=opened,
+        familiarity=load_familiarity(folder),
+        workers=decoding_workers(workers),
+    )
     if at_once:
         _ = model.engine
     return model

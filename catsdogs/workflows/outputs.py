@@ -36,6 +36,8 @@ class OutputOptions:
         format: ``csv``, ``jsonl`` or ``parquet``; by default what the name of ``output`` says.
         top_k: Name so many of the most probable classes instead of the probability of each.
         abstain_below: No label for a picture whose best probability is smaller.
+        unfamiliar_from: No label for a picture as strange as this.
+        with_unfamiliar: Whether the model can tell how strange a picture is.
         submission: Where Kaggle's ``id,label`` goes, if anywhere.
         sort_into: A folder that gets every picture as a link or copy in a folder of its class.
         sort_by: ``link`` or ``copy``.
@@ -47,6 +49,8 @@ class OutputOptions:
     format: str | None = None
     top_k: int | None = None
     abstain_below: float | None = None
+    unfamiliar_from: float | None = None
+    with_unfamiliar: bool = False
     submission: Path | None = None
     sort_into: Path | None = None
     sort_by: str = "link"
@@ -63,6 +67,19 @@ class OutputOptions:
         """Where the rows grow: beside the file that they will be, also where ``output`` is a link to it."""
         target = Path(os.path.realpath(self.output)) if os.path.islink(self.output) else self.output  # noqa: PTH114
         return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+    def rows(self) -> RowOptions:
+        """Return what rows hold.
+
+        Raises:
+            ConfigError: A number means nothing.
+        """
+        return RowOptions(
+            top_k=self.top_k,
+            abstain_below=self.abstain_below,
+            with_unfamiliar=self.with_unfamiliar,
+            unfamiliar_from=self.unfamiliar_from,
+        )
 
     def journal(self, rank: int, ranks: int) -> Path:
         """Return where one process keeps its answers until all are there."""
@@ -107,7 +124,7 @@ class OutputOptions:
         """
         if not self.output.name:
             raise ConfigError(f"--output {str(self.output)!r} is a folder; name a file")
-        RowOptions(top_k=self.top_k, abstain_below=self.abstain_below)
+        self.rows()
         format_of(self.output, self.format)
         for name, place, ends in (
             ("contact-sheet", self.contact_sheet, (".png", ".html")),
@@ -142,11 +159,11 @@ class Outputs:
 
     def __init__(self, options: OutputOptions, class_names: Sequence[str]) -> None:
         self._options, self._class_names = options, tuple(class_names)
-        self._row_options = RowOptions(top_k=options.top_k, abstain_below=options.abstain_below)
+        self._row_options = options.rows()
         options.partial.parent.mkdir(parents=True, exist_ok=True)
         kind = format_of(options.output, options.format)
         self._rows = open_rows(options.partial, kind, class_names, self._row_options)
-        self._logits = LogitsFile(class_names)
+        self._logits = LogitsFile(class_names, with_unfamiliar=options.with_unfamiliar)
         self._submission = Submission(class_names) if options.submission else None
         self._sorted = (
             SortedFolder(options.sort_into, class_names, copy=options.sort_by == "copy")
@@ -172,10 +189,18 @@ class Outputs:
         ids = [record.id for record in answers.records]
         unlabelled = [UNLABELLED] * len(ids)
         rows = list(
-            rows_of(ids, answers.logits, unlabelled, answers.errors, self._class_names, self._row_options)
+            rows_of(
+                ids,
+                answers.logits,
+                unlabelled,
+                answers.errors,
+                self._class_names,
+                self._row_options,
+                answers.unfamiliar,
+            )
         )
         self._rows.write(rows)
-        self._logits.add(ids, answers.logits, answers.errors)
+        self._logits.add(ids, answers.logits, answers.errors, answers.unfamiliar)
         self._count(rows)
         if self._submission:
             self._submission.add(ids, answers.logits, answers.errors)

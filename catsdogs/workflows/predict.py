@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
-from catsdogs.core.errors import DataError
+from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.interrupts import Terminated
 from catsdogs.core.printable import printable
 from catsdogs.data.inputs import ALL_NAMES, Inputs, Pictures, find_pictures
@@ -22,7 +22,8 @@ from catsdogs.inference.engines.choice import AUTO
 from catsdogs.inference.journal import Journal
 from catsdogs.inference.predictor import Answers, Predictor
 from catsdogs.inference.writers.submission import submission_numbers
-from catsdogs.models.modelcard import load_card
+from catsdogs.models.familiar import load_familiarity
+from catsdogs.models.modelcard import find_model, load_card
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions, open_predictor, settings_of
 from catsdogs.workflows.clipping import submission_bound
@@ -57,6 +58,9 @@ def predict(
     class_names = card.class_names
     options.check(card)
     outputs.check()
+    outputs = replace(outputs, with_unfamiliar=load_familiarity(find_model(checkpoint)) is not None)
+    if outputs.unfamiliar_from is not None and not outputs.with_unfamiliar:
+        raise ConfigError("--unfamiliar-from needs a model that knows strange pictures; this one does not")
     pictures = find_pictures(inputs, patterns).without(outputs.are)
     for problem in pictures.problems:
         say(f"warning: {problem}")

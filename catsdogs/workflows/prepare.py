@@ -30,6 +30,7 @@ from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
+from catsdogs.workflows.familiarity import familiar_to_backbone
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import FIND, DataSettings
 from catsdogs.workflows.seen import seen_by_embedded
@@ -223,7 +224,11 @@ def _prepare_model(
         write_features(run.features, chosen.study, start.card.stages)
     if chosen.out_of_fold is not None:
         chosen.out_of_fold.save(run.out_of_fold)
-    save_model(run.start if start.plan else run.model, start.classifier, start.card)
+    familiarity = None
+    if chosen.study is not None and not chosen.strategy.trains_backbone:
+        familiarity = familiar_to_backbone(chosen.study, start.card.stages)
+    folder = run.start if start.plan else run.model
+    save_model(folder, start.classifier, start.card, familiarity=familiarity)
     if start.plan and settings.transfer.learning_rate == FIND:
         from catsdogs.workflows.rate import find_rate
 

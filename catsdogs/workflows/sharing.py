@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
@@ -176,14 +176,24 @@ class _Answers(IterableDataset[Answers]):
         return self._answers()
 
 
+class _Share(NamedTuple):
+    """What one process has answered."""
+
+    logits: FloatArray
+    errors: dict[int, str]
+    views: ViewAnswers | None
+    unfamiliar: FloatArray | None
+
+
 class _ShareOfPredictions(pl.LightningModule):
     """Keeps this rank's answers and gathers those of all ranks at the end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.class_names: tuple[str, ...] = ()
-        self.by_rank: list[tuple[FloatArray, dict[int, str], ViewAnswers | None]] = []
+        self.by_rank: list[_Share] = []
         self._views: list[ViewAnswers] = []
+        self._unfamiliar: list[FloatArray] = []
         self._logits: list[FloatArray] = []
         self._errors: dict[int, str] = {}
         self._seen = 0
@@ -198,13 +208,15 @@ class _ShareOfPredictions(pl.LightningModule):
         self._errors |= {self._seen + position: reason for position, reason in answers.errors.items()}
         self._logits.append(answers.logits)
         self._views += [answers.views] if answers.views is not None else []
+        self._unfamiliar += [answers.unfamiliar] if answers.unfamiliar is not None else []
         self._seen += len(answers.records)
 
     def on_predict_end(self) -> None:
         """Exchange answers while the processes are still connected."""
         logits = np.concatenate([np.empty((0, len(self.class_names))), *self._logits])
         views = ViewAnswers.concatenate(self._views) if self._views else None
-        mine = (logits, self._errors, views)
+        unfamiliar = np.concatenate(self._unfamiliar) if self._unfamiliar else None
+        mine = _Share(logits, self._errors, views, unfamiliar)
         gathered: list[Any] = [mine] * self.trainer.world_size
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_gather_object(gathered, mine)
@@ -236,9 +248,12 @@ def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predict
     logits = np.full((len(records), len(task.class_names)), np.nan)
     errors: dict[int, str] = {}
     views = _weave_views(task.by_rank, len(records))
-    for rank, (rows, reasons, _) in enumerate(task.by_rank):
-        logits[rank::ranks] = rows
-        errors |= {rank + position * ranks: reason for position, reason in reasons.items()}
+    unfamiliar = np.full(len(records), np.nan)
+    for rank, share in enumerate(task.by_rank):
+        logits[rank::ranks] = share.logits
+        errors |= {rank + position * ranks: reason for position, reason in share.errors.items()}
+        if share.unfamiliar is not None:
+            unfamiliar[rank::ranks] = share.unfamiliar
     return Predictions(
         ids=tuple(record.id for record in records),
         class_names=task.class_names,
@@ -246,14 +261,13 @@ def _weave(task: _ShareOfPredictions, records: Sequence[ImageRecord]) -> Predict
         labels=np.full(len(records), UNLABELLED, dtype=np.int64),
         errors=errors,
         views=views,
+        unfamiliar=unfamiliar if any(share.unfamiliar is not None for share in task.by_rank) else None,
     )
 
 
-def _weave_views(
-    by_rank: Sequence[tuple[FloatArray, dict[int, str], ViewAnswers | None]], count: int
-) -> ViewAnswers | None:
+def _weave_views(by_rank: Sequence[_Share], count: int) -> ViewAnswers | None:
     """Do the same with what each view said; a rank without records has nothing to tell."""
-    known = {rank: views for rank, (_, _, views) in enumerate(by_rank) if views is not None}
+    known = {rank: share.views for rank, share in enumerate(by_rank) if share.views is not None}
     if not known:
         return None
     some = next(iter(known.values()))

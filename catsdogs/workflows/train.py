@@ -21,8 +21,9 @@ from catsdogs.data.balance import rare_classes
 from catsdogs.data.layouts import labels_of
 from catsdogs.data.splits import read_split
 from catsdogs.evaluation.judge import evaluate
+from catsdogs.models.familiar import load_familiarity
 from catsdogs.models.modelcard import load_card
-from catsdogs.models.modelfile import save_temperature
+from catsdogs.models.modelfile import save_familiarity, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
@@ -30,6 +31,7 @@ from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import write_report
+from catsdogs.workflows.familiarity import familiar_to_model, look
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import leave_out_seen
@@ -112,7 +114,7 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     plan = run.read_plan()
     learnt: dict[str, Any] = {}
     if "recipe" in plan:
-        _calibrate(run)
+        _learn_from_held_out(run)
         diagnosis = diagnose_run(run)
         say(f"diagnosis: {diagnosis.sentence}")
         learnt = {"diagnosis": diagnosis.to_dict()}
@@ -136,12 +138,22 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     say(f"done: {run.path} (model in {run.model})")
 
 
-def _calibrate(run: RunFolder) -> None:
-    """Fit the temperature on the validation pictures; without any it stays 1."""
-    records = [record for record in read_split(run.split) if record.split == "val"]
-    if not records:
+def _learn_from_held_out(run: RunFolder) -> None:
+    """Fit the temperature on the validation pictures, and learn what is familiar; without any, neither."""
+    records = read_split(run.split)
+    held_out = [record for record in records if record.split == "val"]
+    if not held_out:
         return
-    scored = _predict(run, records, "val").scorable()
+    said, features = look(run, held_out, "val")
+    _calibrate(run, said.scorable())
+    familiarity = load_familiarity(run.start) or familiar_to_model(
+        run, [record for record in records if record.split == "train"], features
+    )
+    if familiarity is not None:
+        save_familiarity(run.model, familiarity)
+
+
+def _calibrate(run: RunFolder, scored: Predictions) -> None:
     before = load_card(run.model).temperature
     temperature = fit_temperature(scored.logits * before, scored.labels)
     save_temperature(run.model, temperature)

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from catsdogs.core.predictions import FloatArray
 from catsdogs.data.inputs import Pictures
 from catsdogs.inference.engines.engine import Rows
 from catsdogs.inference.journal import Journal
@@ -33,6 +34,7 @@ def woven(journals: Sequence[Journal], pictures: Pictures, classes: int) -> Iter
             logits=np.concatenate([one.logits for one in batch]),
             errors={position: one.errors[0] for position, one in enumerate(batch) if one.errors},
             features=_features(batch),
+            unfamiliar=_unfamiliar(batch),
         )
 
 
@@ -54,7 +56,9 @@ def _one_by_one(answers: Iterator[Answers]) -> Iterator[Answers]:
             if batch.features is not None:
                 own = batch.features[good : good + 1] if not errors else batch.features[:0]
             good += not errors
-            yield Answers((record,), batch.logits[position : position + 1], errors, features=own)
+            strange = None if batch.unfamiliar is None else batch.unfamiliar[position : position + 1]
+            logits = batch.logits[position : position + 1]
+            yield Answers((record,), logits, errors, features=own, unfamiliar=strange)
 
 
 def _features(singles: Sequence[Answers]) -> Rows | None:
@@ -64,3 +68,8 @@ def _features(singles: Sequence[Answers]) -> Rows | None:
         return None
     readable = [rows for rows in known if len(rows)]
     return np.concatenate(readable) if readable else known[0]
+
+
+def _unfamiliar(singles: Sequence[Answers]) -> FloatArray | None:
+    known = [one.unfamiliar for one in singles if one.unfamiliar is not None]
+    return np.concatenate(known) if known else None

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from catsdogs.cli.main import main
+from catsdogs.core.familiarity import Familiarity
+from catsdogs.core.predictions import Predictions
 from catsdogs.models.backbones import create_backbone, feature_width
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import build_head
@@ -25,9 +27,12 @@ from catsdogs.models.modelfile import save_model
 def model(tmp_path_factory):
     torch.manual_seed(0)
     backbone, spec = create_backbone("test_resnet", input_size=32)
-    head = build_head(feature_width(backbone), 2, HeadSpec())
+    width = feature_width(backbone)
+    head = build_head(width, 2, HeadSpec())
     folder = tmp_path_factory.mktemp("model")
-    save_model(folder, ImageClassifier(backbone, head, spec), ModelCard("test_resnet", ("cat", "dog"), spec))
+    card = ModelCard("test_resnet", ("cat", "dog"), spec)
+    familiarity = Familiarity.learn(*np.random.default_rng(0).random((2, 30, width)))
+    save_model(folder, ImageClassifier(backbone, head, spec), card, familiarity=familiarity)
     return folder
 
 
@@ -62,6 +67,7 @@ def test_two_processes_answer_as_one(model, tmp_path, pictures, capsys):
         assert predicted(words, capsys, alone=devices == "1").count("written:") == 1
         written.append(output.read_bytes())
     assert written[0] == written[1]
+    assert b",unfamiliar,status" in written[0]
     one, two = (np.load(tmp_path / f"{devices}-features.npz") for devices in ("1", "2"))
     assert bytes(one["ids"]) == bytes(two["ids"])
     np.testing.assert_array_equal(one["features"], two["features"])
@@ -72,7 +78,7 @@ def test_two_processes_answer_as_one(model, tmp_path, pictures, capsys):
 def test_two_processes_judge_and_learn_as_one(model, tmp_path, capsys):
     """Dense views take two passes: rank 1 must not leave between them, nor fail with nothing to say."""
     photos = labelled(tmp_path / "photos", 12)
-    reports = []
+    reports, strange = [], []
     for devices in ("1", "2"):
         copy = tmp_path / devices
         shutil.copytree(model, copy)
@@ -84,7 +90,9 @@ def test_two_processes_judge_and_learn_as_one(model, tmp_path, capsys):
         report = json.loads((out / "evaluation.json").read_text())
         assert report["engine"] == "torch fp32"
         reports.append(report)
+        strange.append(Predictions.load(out / "predictions.npz").unfamiliar)
         assert predicted(["tta", "fit", *common, "--tta", "flip"], capsys, alone=devices == "1")
+    np.testing.assert_allclose(strange[0], strange[1], atol=0.05)
     for name, figure in reports[0]["metrics"].items():
         assert reports[1]["metrics"][name]["value"] == pytest.approx(figure["value"], rel=1e-5)
     assert reports[1]["views"]["gain"]["log_loss"] == pytest.approx(

@@ -12,13 +12,17 @@ from catsdogs.inference.writers.rows import RowOptions, rows_of
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a whole set of predictions as CSV and, beside it, its logits as npz."""
-    options = RowOptions(with_labels=predictions.has_labels)
     said = predictions
+    options = RowOptions(with_labels=said.has_labels, with_unfamiliar=said.unfamiliar is not None)
     with replacing(path) as temporary:
         writer = open_rows(temporary, "csv", said.class_names, options)
         try:
             labels = said.labels.tolist()
-            writer.write(rows_of(said.ids, said.logits, labels, said.errors, said.class_names, options))
+            writer.write(
+                rows_of(
+                    said.ids, said.logits, labels, said.errors, said.class_names, options, said.unfamiliar
+                )
+            )
         finally:
             writer.close()
     predictions.save(path.with_suffix(".npz"))

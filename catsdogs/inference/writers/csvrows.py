@@ -11,7 +11,7 @@ from catsdogs.inference.writers.rows import Row, RowOptions
 
 
 class CsvRows:
-    """Rows ``path[,true],label,probability,p_<class>...,status,reason``, one a picture.
+    """Rows ``path[,true],label,probability,p_<class>...[,unfamiliar],status,reason``, one a picture.
 
     With ``top_k`` the columns ``label_2,probability_2,...`` take the place of ``p_<class>...``. Numbers have
     nine significant digits; what names may hold is told in ``cells``.
@@ -26,6 +26,7 @@ class CsvRows:
         else:
             for place in range(2, options.named(self._classes) + 1):
                 header += [f"label_{place}", f"probability_{place}"]
+        header += ["unfamiliar"] if options.with_unfamiliar else []
         self._writer.writerow([*header, "status", "reason"])
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -51,4 +52,6 @@ class CsvRows:
             cells += [cell(row.label or ""), f"{row.best[0][1]:.9g}"]
             for label, probability in row.best[1:]:
                 cells += [cell(label), f"{probability:.9g}"]
+        if self._options.with_unfamiliar:
+            cells.append("" if row.unfamiliar is None else f"{row.unfamiliar:.9g}")
         return [*cells, row.status, cell(row.reason)]

@@ -10,7 +10,7 @@ from catsdogs.inference.writers.rows import Row, RowOptions, rounded
 
 
 class JsonRows:
-    r"""An object a line: ``path``, ``label``, ``probability``, ``probabilities`` or ``top``, status, reason.
+    r"""An object a line: ``path``, ``label``, ``probability``, ``probabilities`` or ``top``, status ...
 
     All ASCII: a byte of a name that is not UTF-8 is a lone surrogate such as ``\udce9``, as Python has it.
     """
@@ -37,4 +37,6 @@ class JsonRows:
             values["probabilities"] = dict(zip(self._class_names, shares, strict=False)) or None
         else:
             values["top"] = [{"label": name, "probability": rounded(p)} for name, p in row.best]
+        if self._options.with_unfamiliar:
+            values["unfamiliar"] = None if row.unfamiliar is None else rounded(row.unfamiliar)
         return values | {"status": row.status, "reason": row.reason or None}

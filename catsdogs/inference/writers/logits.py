@@ -18,16 +18,30 @@ from catsdogs.inference.writers.npzmembers import Texts, add_member, add_whole
 
 
 class LogitsFile:
-    """Collects ids, logits and errors in temporary files, and joins them in ``save``."""
+    """Collects ids, logits and errors in temporary files, and joins them in ``save``.
 
-    def __init__(self, class_names: Sequence[str]) -> None:
+    Args:
+        class_names: In the order of the logits.
+        with_unfamiliar: Whether every ``add`` tells how strange the pictures are.
+    """
+
+    def __init__(self, class_names: Sequence[str], *, with_unfamiliar: bool = False) -> None:
         self._class_names = list(class_names)
         self._ids, self._reasons = Texts(), Texts()
         self._logits: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         self._positions = array("q")
+        self._unfamiliar = array("d") if with_unfamiliar else None
 
-    def add(self, ids: Iterable[str], logits: FloatArray, errors: Mapping[int, str]) -> None:
-        """Add some pictures: their names, logits (B, C) and, by position, the errors."""
+    def add(
+        self,
+        ids: Iterable[str],
+        logits: FloatArray,
+        errors: Mapping[int, str],
+        unfamiliar: FloatArray | None = None,
+    ) -> None:
+        """Add some pictures: their names, logits (B, C), by position the errors, and strangeness (B,)."""
+        if self._unfamiliar is not None and unfamiliar is not None:
+            self._unfamiliar.extend(unfamiliar.tolist())
         for position in sorted(errors):
             self._positions.append(self._ids.count + position)
             self._reasons.add(errors[position])
@@ -48,6 +62,8 @@ class LogitsFile:
             add_whole(archive, "labels", labels)
             add_whole(archive, "error_positions", positions)
             add_member(archive, "error_reasons", "|u1", *self._reasons.finished())
+            if self._unfamiliar is not None:
+                add_whole(archive, "unfamiliar", np.array(self._unfamiliar, dtype="<f8"))
         self.close()
 
     def close(self) -> None:

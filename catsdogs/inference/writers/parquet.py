@@ -40,6 +40,7 @@ class ParquetRows:
         else:
             for place in range(2, self._named + 1):
                 columns += [(f"label_{place}", pa.string()), (f"probability_{place}", pa.float64())]
+        columns += [("unfamiliar", pa.float64())] if options.with_unfamiliar else []
         self._schema = pa.schema([*columns, ("status", pa.string()), ("reason", pa.string())])
         self._classes = len(class_names)
         self._writer, self._pa = pq.ParquetWriter(path, self._schema), pa
@@ -77,6 +78,8 @@ class ParquetRows:
             else:
                 for label, probability in row.best[1:]:
                     values += [text(label), rounded(probability)]
+        if self._options.with_unfamiliar:
+            values.append(None if row.unfamiliar is None else rounded(row.unfamiliar))
         return [*values, row.status, _text(row.reason or None)]
 
 

@@ -14,7 +14,7 @@ CLASSES = ("cat", "dog")
 
 
 def called(name: str, label: str | None, status: str = "ok") -> Row:
-    return Row(name, None, label, (), (), status, "damaged" if status == "error" else "")
+    return Row(name, None, label, (), (), None, status, "damaged" if status == "error" else "")
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""What a model file holds beside the network: by what strange pictures are known. Read without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from catsdogs.core.errors import ModelError
+from catsdogs.core.familiarity import Familiarity
+from catsdogs.models.modelcard import TENSORS
+
+FAMILIAR = "familiar."
+"""How the names of its tensors begin; those of a network never do."""
+
+_REFERENCES, _DISTANCES = f"{FAMILIAR}references", f"{FAMILIAR}distances"
+
+
+def load_familiarity(folder: Path) -> Familiarity | None:
+    """Return it from a model folder; None where the model has none.
+
+    Raises:
+        ModelError: The file is missing or damaged.
+    """
+    try:
+        with safetensors.safe_open(folder / TENSORS, framework="np") as opened:
+            if _REFERENCES not in opened.keys():  # noqa: SIM118 - it is no mapping
+                return None
+            found = Familiarity(opened.get_tensor(_REFERENCES), opened.get_tensor(_DISTANCES))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{folder} is not a usable model: {TENSORS} cannot be read ({error})") from error
+    if found.references.ndim != 2 or found.distances.ndim != 1 or not found.references.size:
+        raise ModelError(f"{folder} is not a usable model: its familiar pictures are damaged")
+    return Familiarity(found.references, np.sort(found.distances))
