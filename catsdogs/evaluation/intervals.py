@@ -20,7 +20,13 @@ Statistic = Callable[[FloatArray], FloatArray]
 
 LEVEL = 0.95
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-_Z = NormalDist().inv_cdf(_TAILS[1])
+_NORMAL = NormalDist()
+_Z = _NORMAL.inv_cdf(_TAILS[1])
+# A figure at the end of its replicates is as far out as 1 in 10,000.
+_LEAST_SHARE = 1e-4
+_MOST_LEFT_OUT = 100
+_TIMES = np.linspace(0, 2, 81)
+_HALVINGS = 40
 # Resamples are worked out in blocks of counts of 8 MB, but not so few at once that sorting dominates.
 _BLOCK_CELLS = 2**20
 _SMALLEST_BLOCK = 16
@@ -151,17 +157,91 @@ def percentile_interval(value: float, replicates: FloatArray) -> Estimate:
     return _around(value, *_quantiles(replicates))
 
 
-def basic_interval(value: float, replicates: FloatArray) -> Estimate:
-    """Return ``value`` in [0, 1] with the reflected interval: 2 value - 97.5 % to 2 value - 2.5 % point.
+def accelerated_interval(value: float, replicates: FloatArray, left_out: FloatArray) -> Estimate:
+    """Return ``value`` between those points of its replicates that allow for bias and skew (BCa).
 
-    For a figure that noise pushes one way, as it pushes ECE up. Resampling adds the same push once more, so
-    the percentile interval lies on the wrong side: in simulations of calibrated models it never held the true
-    ECE of 0. The reflected one held it in 60 % of them, and about 90 % of the ECE of models that were off.
+    The percentile interval of a figure near its bound, such as an AUROC of 0.99 of 300 pictures, held the
+    truth in 91 % of simulations and this one in 95 %; it is as good elsewhere (docs/LOG.md).
 
-    Source: Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 5.2.
+    Args:
+        value: Of all pictures.
+        replicates: (R,); those that are NaN are left out.
+        left_out: The figure without some of the pictures, as ``leave_out`` returns it.
+
+    Source: Efron 1987, "Better Bootstrap Confidence Intervals".
     """
-    low, high = _quantiles(replicates)
-    return _around(value, max(2 * value - high, 0.0), min(2 * value - low, 1.0))
+    known = replicates[~np.isnan(replicates)]
+    if math.isnan(value) or not len(known):
+        return Estimate.undefined()
+    below = (np.mean(known < value) + np.mean(known <= value)) / 2
+    bias = _NORMAL.inv_cdf(min(max(float(below), _LEAST_SHARE), 1 - _LEAST_SHARE))
+    others = left_out[~np.isnan(left_out)]
+    pull = others.mean() - others if len(others) else others
+    spread = float(np.square(pull).sum())
+    skew = float((pull**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    shares = []
+    for tail in _TAILS:
+        shifted = bias + _NORMAL.inv_cdf(tail)
+        shares.append(_NORMAL.cdf(bias + shifted / max(1 - skew * shifted, 1e-3)))
+    return _around(value, *map(float, np.quantile(known, shares)))
+
+
+def folded_interval(parts: FloatArray, replicates: FloatArray) -> Estimate:
+    """Return the sum of the sizes of ``parts`` with an interval, where noise can only push it up, as in ECE.
+
+    Taken are all t for which parts of t times the size seen, with the noise of the resamples, would give such
+    a sum in the middle 95 % of cases. Of calibrated models it held the true 0 in 87 to 98 % of simulations,
+    the reflected bootstrap interval in 41 to 80 %; of others both in 83 to 98 % (docs/LOG.md).
+
+    Args:
+        parts: (B,), such as the gap between confidence and accuracy in each bin.
+        replicates: (R, B), the same of each resample.
+    """
+    value = float(np.abs(parts).sum())
+    noise = replicates[~np.isnan(replicates).any(axis=1)] - parts
+    if math.isnan(value) or not len(noise):
+        return Estimate.undefined()
+    possible = []
+    for times in _TIMES:
+        low, high = np.quantile(np.abs(times * parts + noise).sum(axis=1), _TAILS)
+        if low <= value <= high:
+            possible.append(times * value)
+    return _around(value, min(possible, default=0.0), min(max(possible, default=value), 1.0))
+
+
+def perfect_ranking(positives: int, negatives: int) -> Estimate:
+    """Return an AUROC of 1 with its interval; resampling cannot give it any width.
+
+    It is the score interval of the Mann-Whitney statistic, with the variance of exponential scores.
+
+    Source: Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
+    statistic", part 2, method 5.
+
+    >>> round(perfect_ranking(150, 150).low, 3)
+    0.987
+    """
+    more = (positives + negatives) / 2 - 1
+
+    def outside(theta: float) -> bool:
+        spread = 1 + more * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        return (1 - theta) ** 2 > _Z * _Z * theta * (1 - theta) * spread / (positives * negatives)
+
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if outside(middle) else (low, middle)
+    return Estimate(1.0, low, 1.0)
+
+
+def leave_out(statistics: Mapping[str, Statistic], n: int, *, seed: int) -> dict[str, FloatArray]:
+    """Return each statistic of ``n`` pictures without one, or of more than 100 without a hundredth of them.
+
+    Source: Shao and Tu 1995, "The Jackknife and Bootstrap", section 2.3.
+    """
+    groups = min(_MOST_LEFT_OUT, n)
+    counts = np.ones((n, groups))
+    counts[np.random.default_rng(seed).permutation(n), np.arange(n) % max(groups, 1)] = 0
+    return {name: statistic(counts) for name, statistic in statistics.items()}
 
 
 def _draw(generator: np.random.Generator, n: int, resamples: int) -> FloatArray:

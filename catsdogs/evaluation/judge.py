@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -13,13 +13,16 @@ from catsdogs.core.predictions import UNLABELLED, IntArray, Predictions
 from catsdogs.core.report import EvaluationReport
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import metrics, weighted
+from catsdogs.evaluation.calibration import mass_bin
 from catsdogs.evaluation.intervals import (
     Statistic,
-    basic_interval,
+    accelerated_interval,
     bootstrap,
     f1_interval,
+    folded_interval,
+    leave_out,
     mean_of_independent,
-    percentile_interval,
+    perfect_ranking,
     wilson,
 )
 from catsdogs.evaluation.mistakes import most_confident_mistakes
@@ -87,24 +90,42 @@ def _metrics(scored: Predictions, confusion: IntArray, seed: int, resamples: int
     """Return the figures over all pictures, in the order in which they are shown."""
     probabilities, labels = scored.probabilities, scored.labels
     losses, scores = log_losses(scored.logits, labels), metrics.brier_scores(probabilities, labels)
-    resampled: dict[str, Statistic] = {
+    smooth: dict[str, Statistic] = {
         "log_loss": partial(weighted.mean, losses),
         "auroc": partial(weighted.auroc, probabilities, labels),
         "average_precision": partial(weighted.average_precision, probabilities, labels),
         "brier": partial(weighted.mean, scores),
-        "ece": partial(weighted.ece, probabilities, labels),
     }
+    folded: dict[str, Statistic] = {
+        "ece": partial(weighted.gaps, probabilities, labels),
+        "ece_mass": partial(weighted.gaps, probabilities, labels, binning=mass_bin),
+    }
+    n, once = len(scored), np.ones((len(scored), 1))
     draws = max(_FEWEST_RESAMPLES, _MOST_STEPS // probabilities.size)
-    replicates = bootstrap(resampled, len(scored), seed=seed, resamples=min(resamples, draws))
-    once = np.ones((len(scored), 1))
-    intervals: dict[str, Callable[..., Estimate]] = {"ece": basic_interval}
-    return {
-        "accuracy": wilson(int(np.trace(confusion)), len(scored)),
+    replicates = bootstrap(smooth | folded, n, seed=seed, resamples=min(resamples, draws))
+    left_out = leave_out(smooth, n, seed=seed)
+    found = {
+        "accuracy": wilson(int(np.trace(confusion)), n),
         "balanced_accuracy": mean_of_independent(_recalls(confusion)),
-    } | {
-        name: intervals.get(name, percentile_interval)(float(statistic(once)[0]), replicates[name])
-        for name, statistic in resampled.items()
     }
+    for name, statistic in smooth.items():
+        value = float(statistic(once)[0])
+        found[name] = accelerated_interval(value, replicates[name], left_out[name])
+    found |= _perfect(found, confusion)
+    return found | {
+        name: folded_interval(statistic(once)[0], replicates[name]) for name, statistic in folded.items()
+    }
+
+
+def _perfect(found: Mapping[str, Estimate], confusion: IntArray) -> dict[str, Estimate]:
+    """Return intervals for rankings without a mistake: that of the rarest class, the least sure of all."""
+    actual = confusion.sum(axis=1)
+    rarest = int(actual[actual > 0].min())
+    perfect: dict[str, Callable[[], Estimate]] = {
+        "auroc": lambda: perfect_ranking(rarest, int(actual.sum()) - rarest),
+        "average_precision": lambda: wilson(rarest, rarest),
+    }
+    return {name: estimate() for name, estimate in perfect.items() if found[name].value == 1.0}
 
 
 def _recalls(confusion: IntArray) -> list[Estimate]:

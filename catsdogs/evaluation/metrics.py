@@ -12,7 +12,7 @@ import numpy.typing as npt
 from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.calibration import DEFAULT_BINS
+from catsdogs.evaluation.calibration import DEFAULT_BINS, mass_bin
 from catsdogs.evaluation.weighted import share
 
 
@@ -164,6 +164,19 @@ def ece(probabilities: FloatArray, labels: IntArray, bins: int = DEFAULT_BINS) -
     0.2
     """
     return _plain(weighted.ece(probabilities, labels, _once(labels), bins))
+
+
+def ece_mass(probabilities: FloatArray, labels: IntArray, bins: int = DEFAULT_BINS) -> float:
+    """Return ``ece`` over bins of as many pictures each as ties allow, in [0, 1].
+
+    Good models put nearly all pictures into the uppermost of equally wide bins; these bins look inside it.
+
+    Source: Nguyen and O'Connor 2015, "Posterior Calibration and Exploratory Analysis", section 3.
+
+    >>> ece_mass(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0]), bins=1).__round__(4)
+    0.2
+    """
+    return _plain(weighted.ece(probabilities, labels, _once(labels), bins, mass_bin))
 
 
 def _once(labels: IntArray) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catsdogs.core.predictions import FloatArray, IntArray
-from catsdogs.evaluation.calibration import DEFAULT_BINS, confidence_bin
+from catsdogs.evaluation.calibration import DEFAULT_BINS, Binning, confidence_bin
 
 _BinaryFigure = Callable[[FloatArray, npt.NDArray[np.bool_], FloatArray], FloatArray]
 
@@ -34,15 +34,33 @@ def mean(values: FloatArray, counts: FloatArray) -> FloatArray:
 
 
 def ece(
-    probabilities: FloatArray, labels: IntArray, counts: FloatArray, bins: int = DEFAULT_BINS
+    probabilities: FloatArray,
+    labels: IntArray,
+    counts: FloatArray,
+    bins: int = DEFAULT_BINS,
+    binning: Binning = confidence_bin,
 ) -> FloatArray:
     """Return the expected calibration error of each resample, (R,); see ``metrics.ece``."""
+    return np.asarray(np.abs(gaps(probabilities, labels, counts, bins, binning)).sum(axis=1))
+
+
+def gaps(
+    probabilities: FloatArray,
+    labels: IntArray,
+    counts: FloatArray,
+    bins: int = DEFAULT_BINS,
+    binning: Binning = confidence_bin,
+) -> FloatArray:
+    """Return, (R, B), n_b / N (confidence_b - accuracy_b) of each resample: what ECE sums the sizes of.
+
+    Bins are those of the sample: a resample does not move their edges.
+    """
     confidence = probabilities.max(axis=1)
-    gaps = np.zeros((len(labels), bins))
-    gaps[np.arange(len(labels)), confidence_bin(confidence, bins)] = confidence - (
+    each = np.zeros((len(labels), bins))
+    each[np.arange(len(labels)), binning(confidence, bins)] = confidence - (
         probabilities.argmax(axis=1) == labels
     )
-    return share(np.abs(counts.T @ gaps).sum(axis=1), counts.sum(axis=0))
+    return share(counts.T @ each, counts.sum(axis=0)[:, None])
 
 
 def auroc(probabilities: FloatArray, labels: IntArray, counts: FloatArray) -> FloatArray:

@@ -29,7 +29,9 @@ def load_familiarity(folder: Path) -> Familiarity | None:
                 return None
             found = Familiarity(opened.get_tensor(_REFERENCES), opened.get_tensor(_DISTANCES))
     except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{folder} is not a usable model: {TENSORS} cannot be read ({error})") from error
+        raise ModelError(
+            f"{folder} is not a usable model: {TENSORS} is truncated, damaged or missing ({error})"
+        ) from error
     if found.references.ndim != 2 or found.distances.ndim != 1 or not found.references.size:
         raise ModelError(f"{folder} is not a usable model: its familiar pictures are damaged")
     return Familiarity(found.references, np.sort(found.distances))

@@ -16,7 +16,16 @@ from catsdogs.core.report import EvaluationReport
 from catsdogs.evaluation import metrics
 from catsdogs.evaluation.judge import evaluate
 
-NAMES = ["accuracy", "balanced_accuracy", "log_loss", "auroc", "average_precision", "brier", "ece"]
+NAMES = [
+    "accuracy",
+    "balanced_accuracy",
+    "log_loss",
+    "auroc",
+    "average_precision",
+    "brier",
+    "ece",
+    "ece_mass",
+]
 
 
 def predictions(n: int, classes: int = 2, *, skill: float = 3.0, seed: int = 0) -> Predictions:
@@ -146,7 +155,7 @@ def test_very_large_sets_get_fewer_resamples(monkeypatch):
 
     def counted(statistics, n, *, seed, resamples):
         drawn.append(resamples)
-        return {name: np.zeros(resamples) for name in statistics}
+        return {name: statistic(np.ones((n, resamples))) for name, statistic in statistics.items()}
 
     monkeypatch.setattr("catsdogs.evaluation.judge.bootstrap", counted)
     for steps in (80 * 1000, 80 * 300, 1):
