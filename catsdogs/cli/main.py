@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "classify a folder, zip, file or list of pictures",
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",
     "tta": "learn how much each view of a picture should count",
+    "report": "write one page that tells a run, or several beside each other",
     "explain": "draw what the model sees where in a picture",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",

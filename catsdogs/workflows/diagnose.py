@@ -31,7 +31,7 @@ def diagnose_curves(paths: Sequence[str], out: Path | None) -> None:
     """
     figures = _figures(paths, out)
     for path, figure in zip(paths, figures, strict=True):
-        curve, found, unfrozen = _read(Path(path))
+        curve, found, unfrozen = read_diagnosed(Path(path))
         say(f"{path}: {found.title}" if len(paths) > 1 else f"diagnosis: {found.title}")
         for sentence in found.evidence:
             say(f"  {sentence}")
@@ -48,13 +48,17 @@ def diagnose_run(run: RunFolder) -> Diagnosis:
     Raises:
         DataError: Its files are damaged.
     """
-    curve, found, unfrozen = _read(run.path)
+    curve, found, unfrozen = read_diagnosed(run.path)
     save_figure(draw_curves(curve, found, unfrozen=unfrozen), run.curves)
     return found
 
 
-def _read(path: Path) -> tuple[LearningCurve, Diagnosis, list[int]]:
-    """Return curve, diagnosis and the epochs of unfreezing; a run's plan says more than its CSV."""
+def read_diagnosed(path: Path) -> tuple[LearningCurve, Diagnosis, list[int]]:
+    """Return curve, diagnosis and the epochs of unfreezing; a run's plan says more than its CSV.
+
+    Raises:
+        DataError: There is no curve, or a file is damaged.
+    """
     run = RunFolder(path)
     if not path.is_dir():
         run = RunFolder(path.parent)

@@ -33,6 +33,7 @@ from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.familiarity import familiar_to_model, look
 from catsdogs.workflows.processes import process_rank, wait_for
+from catsdogs.workflows.report import write_page
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import leave_out_seen
 from catsdogs.workflows.settings import TrainSettings
@@ -135,7 +136,8 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
     write_json(run.summary, {**summary, **learnt, "test": figures})
-    say(f"done: {run.path} (model in {run.model})")
+    page = write_page([run.path], short=True)
+    say(f"done: {run.path} (model in {run.model}; {page} tells it all)")
 
 
 def _learn_from_held_out(run: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -37,12 +38,13 @@ class Drawing:
 
     Attributes:
         title: Stands above it.
-        figure: Drawn in matplotlib's default colours of text and axes, which follow the page's light or dark.
+        figure: Draws it, in matplotlib's default colours of text and axes, which follow the page's light or
+            dark; called only where the page shows figures.
         text: What somebody who cannot see it should know: numbers, not "a line goes up".
     """
 
     title: str
-    figure: Figure
+    figure: Callable[[], Figure]
     text: str
 
 
@@ -76,7 +78,30 @@ class Gallery:
     anchor: str = ""
 
 
-Block = Words | Grid | Drawing | Gallery
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was called what.
+
+    Attributes:
+        names: C of them.
+        counts: C rows of C; row is the true class, column the predicted one.
+        anchors: (row, column) -> anchor of the gallery with that cell's pictures.
+    """
+
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    anchors: Mapping[tuple[int, int], str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text of a file, as it is."""
+
+    title: str
+    text: str
+
+
+Block = Words | Grid | Drawing | Gallery | Confusion | Code
 
 
 @dataclass(frozen=True)

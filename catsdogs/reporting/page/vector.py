@@ -1,0 +1,38 @@
+"""A figure as SVG inside the page: the same bytes each time, in the page's own colours of ink and paper."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+_BEFORE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_SIZE = re.compile(r' (?:width|height)="[^"]*pt"')
+# It would style the whole page; names of groups are referred to by nobody and would occur in every figure.
+_STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
+_GROUP = re.compile(r'<g id="[^"]*"')
+_FONT = re.compile(r"font-family: [^;\"]*;? ?")
+# matplotlib's defaults for lines and letters, and for paper; other colours are data and stay.
+_INK, _PAPER = "#000000", "#ffffff"
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """Return a figure as an ``<svg>`` element that takes the width it is given.
+
+    Args:
+        figure: Is laid out and drawn; what is drawn in black and white takes the colours of the page.
+        name: Differs from those of the page's other figures: their inner names must not meet.
+    """
+    written = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(written, format="svg", transparent=True, metadata=metadata)
+    head, rest = _BEFORE.sub("", written.getvalue(), count=1).split(">", 1)
+    text = f"{_SIZE.sub('', head)}>{rest}"
+    for pattern, put in ((_STYLE, ""), (_GROUP, "<g"), (_FONT, "")):
+        text = pattern.sub(put, text)
+    return text.replace(_INK, "currentColor").replace(_PAPER, "var(--paper)").strip()

@@ -1,0 +1,1 @@
+"""Results to the sections of a page, one kind of result a file."""
