@@ -26,6 +26,7 @@ COMMANDS = {
     "capacity": "train catsdogs_cnn at several sizes and draw the losses against the size",
     "diagnose": "say what learning curves show, of runs or of any CSV, and draw them",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
+    "compare": "say whether one run is better than another, picture by picture",
     "predict": "classify a folder, zip, file or list of pictures",
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",
     "tta": "learn how much each view of a picture should count",

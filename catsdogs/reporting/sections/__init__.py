@@ -1,0 +1,1 @@
+"""Sections of the page: each module turns one result into a ``Section``."""
