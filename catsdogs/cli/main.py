@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "compare": "say whether one run is better than another, picture by picture",
     "predict": "classify a folder, zip, file or list of pictures",
+    "ensemble": "make one model of several, and say what that brought and why not more",
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",
     "tta": "learn how much each view of a picture should count",
     "explain": "draw what the model sees where in a picture",
