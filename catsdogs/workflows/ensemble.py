@@ -11,6 +11,7 @@ import numpy as np
 
 from catsdogs.core.ensemblereport import EnsembleReport, Judgement
 from catsdogs.core.errors import ConfigError, OutputError
+from catsdogs.core.familiarity import LEAST_HELD_OUT
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
@@ -21,7 +22,7 @@ from catsdogs.evaluation.ensembles import judge
 from catsdogs.evaluation.judge import evaluate
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.modelcard import ModelCard
-from catsdogs.models.modelfile import save_model
+from catsdogs.models.modelfile import save_familiarity, save_model
 from catsdogs.reporting.console import say
 from catsdogs.reporting.ensemblefigures import draw_ensemble
 from catsdogs.reporting.ensembles import show_ensemble
@@ -45,6 +46,7 @@ from catsdogs.workflows.ensembling.pictures import (
     tested_on,
 )
 from catsdogs.workflows.evaluate import write_report
+from catsdogs.workflows.familiarity import familiar_to_model, look
 from catsdogs.workflows.heldout import heldout
 from catsdogs.workflows.runfolder import RunFolder
 
@@ -151,6 +153,7 @@ def ensemble(
     else:
         report, said = _as_vote(bench, run, vote=vote, select=select)
     _write(bench, run, report, said)
+    _learn_familiarity(run, joint)
     return report
 
 
@@ -219,6 +222,19 @@ def _as_soup(bench: _Bench, run: RunFolder, *, select: str) -> tuple[EnsembleRep
         judgement=judgement,
     )
     return report, said
+
+
+def _learn_familiarity(run: RunFolder, joint: Sequence[ImageRecord]) -> None:
+    """Let the new model know strange pictures, as its members do.
+
+    No features have learned from a validation picture that is in no member's train: gradients never saw it.
+    """
+    training, held_out = ([one for one in joint if one.split == split] for split in ("train", "val"))
+    if len(held_out) < LEAST_HELD_OUT:
+        return
+    familiarity = familiar_to_model(run, training, look(run, held_out, "validation")[1])
+    if familiarity is not None:
+        save_familiarity(run.model, familiarity)
 
 
 def _best_by_own(members: Sequence[Member]) -> int:
