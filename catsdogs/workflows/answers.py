@@ -31,7 +31,10 @@ def saved_answers(path: Path) -> Predictions:
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return a short name a path: its last parts, as many as tell them all apart.
 
-    A run and the ``predictions.npz`` in it are the same.
+    A run and the ``predictions.npz`` in it are the same; so are the ends that all of them share.
+
+    >>> names_of([Path("runs/a/evaluation-val"), Path("runs/b/evaluation-val")])
+    ['a', 'b']
 
     Raises:
         DataError: A path is given twice.
@@ -40,6 +43,8 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     parts = [home.resolve().parts for home in homes]
     if len(set(parts)) < len(parts):
         raise DataError("a model is given twice")
+    while len(parts) > 1 and len({own[-1] for own in parts}) == 1:
+        parts = [own[:-1] for own in parts]
     length = 1
     while len({own[-length:] for own in parts}) < len(parts):
         length += 1

@@ -8,7 +8,9 @@ import pytest
 
 from catsdogs.cli.main import main
 from catsdogs.core.comparison import Comparison
+from catsdogs.core.errors import DataError
 from catsdogs.core.predictions import Predictions
+from catsdogs.workflows.answers import names_of
 
 
 @pytest.fixture
@@ -37,6 +39,13 @@ def test_says_which_is_better_and_writes_it(runs, tmp_path: Path, capsys) -> Non
     assert main(words) == 0
     assert (out / "comparison.json").read_bytes() == written
     assert len(json.loads(written)["p_matrix"]) == 3
+
+
+def test_names_are_as_short_as_they_tell_apart() -> None:
+    assert names_of([Path("a/x/model"), Path("b/x/model")]) == ["a", "b"]
+    assert names_of([Path("a/x"), Path("a/y/predictions.npz"), Path("b/y")]) == ["a/x", "a/y", "b/y"]
+    with pytest.raises(DataError, match="given twice"):
+        names_of([Path("a"), Path("a/predictions.npz")])
 
 
 @pytest.mark.parametrize(
