@@ -17,9 +17,11 @@ from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import UNLABELLED, IntArray, Predictions
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import Statistic, mean_of_independent, wilson, with_intervals
+from catsdogs.evaluation.intervals import Statistic, mean_of_independent, with_intervals
+from catsdogs.evaluation.judge import evaluate
 from catsdogs.evaluation.pairing import BoolArray, Pairing, holm
 
+FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auroc")
 SURE = 0.05
 _MOST_SHOWN = 20
 # As in judge: half a minute at most, unless that leaves fewer draws than an interval needs.
@@ -45,34 +47,26 @@ def compare(
     shared = matched(answers, names)
     labels, n = shared[0].labels, len(shared[0])
     right = [one.logits.argmax(axis=1) == labels for one in shared]
-    statistics: dict[str, Statistic] = {}
-    for place, one in enumerate(shared):
-        statistics |= {f"{figure} {place}": own for figure, own in _figures(one).items()}
+    rankings: list[Statistic] = [partial(weighted.auroc, one.probabilities, labels) for one in shared]
+    losses = [log_losses(one.logits, labels) for one in shared]
+    gains: dict[str, Statistic] = {}
     for place in range(1, len(shared)):
-        statistics |= {
-            f"gain {figure} {place}": _difference(
-                statistics[f"{figure} {place}"], statistics[f"{figure} 0"], -1 if figure == "log_loss" else 1
-            )
-            for figure in ("log_loss", "auroc")
-        }
-    draws = max(_FEWEST_RESAMPLES, _MOST_STEPS // (shared[0].logits.size * len(shared)))
-    found = with_intervals(statistics, n, seed=seed, resamples=min(resamples, draws))
+        gains[f"log_loss {place}"] = partial(weighted.mean, losses[0] - losses[place])
+        gains[f"auroc {place}"] = _difference(rankings[place], rankings[0])
+    draws = min(resamples, max(_FEWEST_RESAMPLES, _MOST_STEPS // (shared[0].logits.size * len(shared))))
+    found = with_intervals(gains, n, seed=seed, resamples=draws)
     pairings = [Pairing.of(right[0], other) for other in right[1:]]
     p_values = holm([pairing.p_value for pairing in pairings])
     return Comparison(
         names=tuple(names),
         n=n,
         left_out={name: len(one) - n for name, one in zip(names, answers, strict=True)},
-        figures={
-            name: _shares(right[place], labels)
-            | {figure: found[f"{figure} {place}"] for figure in ("log_loss", "auroc")}
-            for place, name in enumerate(names)
-        },
+        figures={name: _figures(one, seed, draws) for name, one in zip(names, shared, strict=True)},
         others=tuple(
             AgainstFirst(
                 name=names[place],
                 gain=_share_gains(right[0], right[place], labels)
-                | {figure: found[f"gain {figure} {place}"] for figure in ("log_loss", "auroc")},
+                | {figure: found[f"{figure} {place}"] for figure in ("log_loss", "auroc")},
                 fixed=pairing.mended,
                 broken=pairing.spoilt,
                 p_value=p_values[place - 1],
@@ -137,19 +131,10 @@ def _labels(aligned: Sequence[Predictions], names: Sequence[str]) -> IntArray:
     return labels
 
 
-def _figures(one: Predictions) -> dict[str, Statistic]:
-    return {
-        "log_loss": partial(weighted.mean, log_losses(one.logits, one.labels)),
-        "auroc": partial(weighted.auroc, one.probabilities, one.labels),
-    }
-
-
-def _shares(right: BoolArray, labels: IntArray) -> dict[str, Estimate]:
-    recalls = [wilson(int(right[labels == c].sum()), int((labels == c).sum())) for c in np.unique(labels)]
-    return {
-        "accuracy": wilson(int(right.sum()), len(right)),
-        "balanced_accuracy": mean_of_independent(recalls),
-    }
+def _figures(one: Predictions, seed: int, resamples: int) -> dict[str, Estimate]:
+    """Return a model's own figures, as its evaluation has them."""
+    metrics = evaluate(one, split="input", tta="none", seed=seed, resamples=resamples).metrics
+    return {name: metrics[name] for name in FIGURES}
 
 
 def _share_gains(before: BoolArray, after: BoolArray, labels: IntArray) -> dict[str, Estimate]:
@@ -161,8 +146,8 @@ def _share_gains(before: BoolArray, after: BoolArray, labels: IntArray) -> dict[
     }
 
 
-def _difference(one: Statistic, other: Statistic, sign: int) -> Statistic:
-    return lambda counts: sign * (one(counts) - other(counts))
+def _difference(one: Statistic, other: Statistic) -> Statistic:
+    return lambda counts: one(counts) - other(counts)
 
 
 def _changes(before: Predictions, after: Predictions, which: BoolArray) -> tuple[Change, ...]:

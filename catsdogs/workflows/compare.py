@@ -8,7 +8,7 @@ from pathlib import Path
 from catsdogs.core.comparison import Comparison
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.files import require_writable, write_json
-from catsdogs.evaluation.comparison import compare, sentence
+from catsdogs.evaluation.comparison import FIGURES, compare, sentence
 from catsdogs.reporting.comparisonfigures import draw_gains
 from catsdogs.reporting.console import figure_text, say, table
 from catsdogs.reporting.figures import save_figure
@@ -16,7 +16,6 @@ from catsdogs.reporting.sections.comparison import left_out_words
 from catsdogs.workflows.answers import names_of, saved_answers
 
 RESULT, FIGURE = "comparison.json", "comparison.png"
-_SHOWN = ("accuracy", "balanced_accuracy", "log_loss", "auroc")
 
 
 def compare_answers(paths: Sequence[Path], *, out: Path | None = None, seed: int = 0) -> Comparison:
@@ -48,8 +47,8 @@ def compare_answers(paths: Sequence[Path], *, out: Path | None = None, seed: int
 def _show(found: Comparison) -> None:
     table(
         f"{found.n:,} pictures that all have answered",
-        ("model", *(name.replace("_", " ") for name in _SHOWN)),
-        [(name, *(figure_text(f, own[f]) for f in _SHOWN)) for name, own in found.figures.items()],
+        ("model", *(name.replace("_", " ") for name in FIGURES)),
+        [(name, *(figure_text(f, own[f]) for f in FIGURES)) for name, own in found.figures.items()],
     )
     if any(found.left_out.values()):
         say(left_out_words(found))

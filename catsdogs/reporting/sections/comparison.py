@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catsdogs.core.comparison import AgainstFirst, Change, Comparison
-from catsdogs.evaluation.comparison import sentence
+from catsdogs.evaluation.comparison import FIGURES, sentence
 from catsdogs.reporting.comparisonfigures import draw_gains
 from catsdogs.reporting.console import figure_text, signed_text
 from catsdogs.reporting.page.blocks import Block, Drawing, Gallery, Grid, Section, Thumb, Words
-
-_SHOWN = ("accuracy", "balanced_accuracy", "log_loss", "auroc")
 
 
 def comparison_section(comparison: Comparison, *, anchor: str = "comparison") -> Section:
@@ -59,24 +57,24 @@ def _spoken(comparison: Comparison) -> str:
 
 def _figures(comparison: Comparison) -> Grid:
     rows = tuple(
-        (name, *(figure_text(figure, own[figure]) for figure in _SHOWN))
+        (name, *(figure_text(figure, own[figure]) for figure in FIGURES))
         for name, own in comparison.figures.items()
     )
-    return Grid("Each model (95 % interval)", ("model", *map(_title, _SHOWN)), rows)
+    return Grid("Each model (95 % interval)", ("model", *map(_title, FIGURES)), rows)
 
 
 def _gains(comparison: Comparison) -> Grid:
     rows = tuple(
         (
             other.name,
-            *(signed_text(figure, other.gain[figure]) for figure in _SHOWN),
+            *(signed_text(figure, other.gain[figure]) for figure in FIGURES),
             f"{other.fixed:,}",
             f"{other.broken:,}",
             f"{other.p_value:.2g}",
         )
         for other in comparison.others
     )
-    header = ("model", *map(_title, _SHOWN), "fixed", "broken", "p (McNemar, corrected)")
+    header = ("model", *map(_title, FIGURES), "fixed", "broken", "p (McNemar, corrected)")
     return Grid(f"Gain over {comparison.names[0]}, paired; above 0 is better", header, rows)
 
 
