@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.printable import printable
@@ -32,6 +33,7 @@ def draw_gains(gains: Mapping[str, Mapping[str, Estimate]], first: str) -> Figur
                 axes.plot([factor * gain.low, factor * gain.high], [row, row], color=_DOT)
                 axes.plot([factor * gain.value], [row], "o", color=_DOT)
         axes.set_xlabel(f"gain in {title}")
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(alpha=0.3, axis="x")
     grid[0].set_yticks(list(rows), [shortened(name) for name in gains], parse_math=False)
     grid[0].set_ylim(-0.6, len(gains) - 0.4)
@@ -45,8 +47,3 @@ def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
     """Return a name that fits beside a figure: its end says most, as a path's does."""
     text = printable(name)
     return text if len(text) <= longest else f"…{text[1 - longest :]}"
-
-
-def names_in_words(names: Sequence[str]) -> str:
-    """Return ``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
