@@ -19,7 +19,7 @@ from catsdogs.data.splits import read_split
 from catsdogs.models import trial
 from catsdogs.models.heads import features_of
 from catsdogs.models.modelcard import load_card
-from catsdogs.models.modelfile import load_model
+from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.workflows import ensemble as workflow
 
 DRAWN = "drawn:cat,dog?per_class=30&size=40"
@@ -42,14 +42,6 @@ MEMBERS = {
     "stage": ["--transfer.strategy", "stage_probe", "--transfer.stages", "2"],
     "svm": ["--transfer.strategy", "svm_probe", "--transfer.stages", "top"],
     "top": ["--transfer.strategy", "finetune_top", "--transfer.epochs", "1"],
-    "hot": [
-        "--transfer.strategy",
-        "finetune_top",
-        "--transfer.epochs",
-        "1",
-        "--transfer.learning_rate",
-        "0.01",
-    ],
     "other": ["--transfer.strategy", "linear_probe", "--seed", "1"],
 }
 
@@ -72,6 +64,11 @@ def runs(tmp_path_factory) -> Path:
             )
         for name, options in MEMBERS.items():
             assert main(["train", *TINY, *options, "--run", str(folder / name)]) == 0
+    shutil.copytree(folder / "top", folder / "hot")
+    classifier, card = load_model(folder / "hot")
+    for weights in classifier.parameters():
+        weights.data *= 1.1
+    save_model(folder / "hot/model", classifier, card)
     return folder
 
 
