@@ -59,7 +59,8 @@ def test_the_version_is_one():
 def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
     commands = {"train", "plan", "preview", "capacity", "evaluate", "predict", "backbones", "draw"}
-    assert set(COMMANDS) == commands | {"cache", "diagnose", "doctor", "explain", "export", "tta", "tune"}
+    alone = {"cache", "compare", "diagnose", "doctor", "ensemble", "explain", "export", "tta", "tune"}
+    assert set(COMMANDS) == commands | alone
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 

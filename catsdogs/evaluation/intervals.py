@@ -110,10 +110,11 @@ def _length(one: float, other: float, phi: float) -> float:
     return math.sqrt(max(one * one - 2 * phi * one * other + other * other, 0.0))
 
 
-def mean_of_independent(estimates: Sequence[Estimate]) -> Estimate:
+def mean_of_independent(estimates: Sequence[Estimate], *, lowest: float = 0.0) -> Estimate:
     """Return the mean of figures about different pictures, such as the recalls of the classes.
 
-    Distances to the limits add up in quadrature; undefined figures are left out.
+    Distances to the limits add up in quadrature; undefined figures are left out. ``lowest`` is the least that
+    such a figure can be, as 1 is the most.
 
     Source: Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
     """
@@ -123,7 +124,7 @@ def mean_of_independent(estimates: Sequence[Estimate]) -> Estimate:
     value = math.fsum(estimate.value for estimate in known) / len(known)
     down = math.hypot(*(estimate.value - estimate.low for estimate in known)) / len(known)
     up = math.hypot(*(estimate.high - estimate.value for estimate in known)) / len(known)
-    return Estimate(value, max(value - down, 0.0), min(value + up, 1.0))
+    return Estimate(value, max(value - down, lowest), min(value + up, 1.0))
 
 
 def bootstrap(
@@ -155,6 +156,18 @@ def percentile_interval(value: float, replicates: FloatArray) -> Estimate:
     Source: Efron and Tibshirani 1993, chapter 13.
     """
     return _around(value, *_quantiles(replicates))
+
+
+def with_intervals(
+    statistics: Mapping[str, Statistic], n: int, *, seed: int, resamples: int
+) -> dict[str, Estimate]:
+    """Return each statistic of ``n`` pictures with its percentile interval."""
+    replicates = bootstrap(statistics, n, seed=seed, resamples=resamples)
+    once = np.ones((n, 1))
+    return {
+        name: percentile_interval(float(statistic(once)[0]), replicates[name])
+        for name, statistic in statistics.items()
+    }
 
 
 def accelerated_interval(value: float, replicates: FloatArray, left_out: FloatArray) -> Estimate:

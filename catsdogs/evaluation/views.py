@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 
 from catsdogs.core.errors import DataError
-from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray, Predictions, log_softmax, softmax
 from catsdogs.core.temperature import log_losses
 from catsdogs.core.viewsreport import ViewsReport
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import Statistic, bootstrap, paired_gain, percentile_interval
+from catsdogs.evaluation.intervals import Statistic, with_intervals
+from catsdogs.evaluation.pairing import Pairing
 
 
 def spread(logits: FloatArray) -> FloatArray:
@@ -63,7 +63,7 @@ def compare_views(
         raise DataError("these predictions do not tell what each view said")
     was_right = views.plain.argmax(axis=1) == scored.labels
     is_right = scored.logits.argmax(axis=1) == scored.labels
-    mended, spoilt = int((is_right & ~was_right).sum()), int((was_right & ~is_right).sum())
+    paired = Pairing.of(was_right, is_right)
     gained = log_losses(views.plain, scored.labels) - log_losses(scored.logits, scored.labels)
     wrong = (~is_right).astype(np.int64)
     figures: dict[str, Statistic] = {
@@ -71,15 +71,13 @@ def compare_views(
         "spread": _ranking(spread(views.logits), wrong),
         "confidence": _ranking(-scored.probabilities.max(axis=1), wrong),
     }
-    found = _with_intervals(figures, len(scored), seed, resamples)
-    both = int((is_right & was_right).sum())
-    accuracy = paired_gain(mended, spoilt, both, len(scored) - both - mended - spoilt)
+    found = with_intervals(figures, len(scored), seed=seed, resamples=resamples)
     picture_ms = None if picture_s is None else 1000 * picture_s
     return ViewsReport(
         merge=merge,
-        wrong_to_right=mended,
-        right_to_wrong=spoilt,
-        gain={"accuracy": accuracy, "log_loss": found["log_loss"]},
+        wrong_to_right=paired.mended,
+        right_to_wrong=paired.spoilt,
+        gain={"accuracy": paired.gain, "log_loss": found["log_loss"]},
         doubt={name: found[name] for name in ("spread", "confidence")},
         views=_each(views.names, views.logits, scored.labels, weights),
         picture_ms=picture_ms,
@@ -103,15 +101,6 @@ def _each(
 def _ranking(scores: FloatArray, wrong: IntArray) -> Statistic:
     """Return the AUROC of mistakes by a score, as a function of counts."""
     return partial(weighted.auroc, np.stack([-scores, scores], axis=1), wrong)
-
-
-def _with_intervals(figures: dict[str, Statistic], n: int, seed: int, resamples: int) -> dict[str, Estimate]:
-    replicates = bootstrap(figures, n, seed=seed, resamples=resamples)
-    once = np.ones((n, 1))
-    return {
-        name: percentile_interval(float(figure(once)[0]), replicates[name])
-        for name, figure in figures.items()
-    }
 
 
 def _entropy(probabilities: FloatArray) -> FloatArray:

@@ -56,6 +56,8 @@ def require_dense(classifier: ImageClassifier, card: ModelCard, side_px: int) ->
 
 
 def _obstacle(classifier: ImageClassifier, card: ModelCard, side_px: int) -> str:
+    if card.members:
+        return "an ensemble's votes are not the mean of scores of one map"
     if card.head.kind != "linear":
         return (
             f"its head ({card.head.kind}) is not linear, so the mean of scores is not the score of the mean"

@@ -96,8 +96,12 @@ class ImageClassifier(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Turn uint8 (B, H, W, 3) into the float32 features (B, D) of ``stages``."""
-        found = stage_features(self.backbone, self.normalize(pixels), self.stages)
+        found = self.read(self.normalize(pixels))
         return found if self.feature_shift is None else found - self.feature_shift
+
+    def read(self, planes: Tensor) -> Tensor:
+        """Turn normalised planes (B, 3, H, W) into the float32 features (B, D) of ``stages``."""
+        return stage_features(self.backbone, planes, self.stages)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Turn pixels uint8 (B, H, W, 3), or features float (B, D) of ``stages``, into logits (B, C)."""

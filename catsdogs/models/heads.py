@@ -36,6 +36,16 @@ def build_head(features: int, classes: int, spec: HeadSpec, initialization: str 
     return nn.Sequential(OrderedDict(layers))
 
 
+def features_of(head: nn.Module) -> int:
+    """Return how many features a head of ``build_head`` takes."""
+    layers = dict(head.named_children())
+    first = layers.get("hidden", layers["fc"])
+    if isinstance(first, KernelLayer):
+        return len(first.mean)
+    assert isinstance(first, nn.Linear)
+    return first.in_features
+
+
 def _last_layer(width: int, classes: int, spec: HeadSpec, initialization: str) -> nn.Module:
     if spec.kind == "rbf":
         return KernelLayer(width, spec.vectors, classes)

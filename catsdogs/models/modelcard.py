@@ -13,17 +13,20 @@ from typing import Any
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.viewweights import ViewWeights
+from catsdogs.core.voting import Vote
 from catsdogs.models.embedded import embedded_folder, is_embedded
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.networkspec import NetworkSpec
 
 FORMAT = "catsdogs-model"
-VERSION = 1
+# What reads version 1 cannot run an ensemble, and says so by this number.
+VERSION, ENSEMBLE_VERSION = 1, 2
 TENSORS, CARD = "model.safetensors", "model.json"
 # The stage that the network's own classifier would see.
 TOP = "top"
 # What is fitted lies between 0.05 and 20; logits divided by these are still numbers.
 _COLDEST, _HOTTEST = 1e-6, 1e6
+_MOST_MEMBERS = 64
 # One slash is enough: a URL that has been a Path has lost the other. A drive is one letter.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
@@ -45,6 +48,10 @@ class ModelCard:
             from cannot judge this one either.
         augmentation: How its training pictures were changed, for random views; None where it is not known.
         view_weights: How much each view counts, for every set of views that weights were learned for.
+        members: The cards of an ensemble's members, two or more, of the same classes and preprocessing;
+            empty for a single network. ``backbone`` then names theirs, for people, and ``head``, ``stages``
+            and ``network`` say nothing.
+        vote: How the members' answers are merged; None for a single network.
     """
 
     backbone: str
@@ -58,6 +65,35 @@ class ModelCard:
     embedded: bool = False
     augmentation: Mapping[str, Any] | None = None
     view_weights: tuple[ViewWeights, ...] = ()
+    members: tuple[ModelCard, ...] = ()
+    vote: Vote | None = None
+
+    def __post_init__(self) -> None:
+        """Check that members go together.
+
+        Raises:
+            ModelError: They are too few or too many, ensembles, or of other classes or preprocessing.
+        """
+        if bool(self.members) != (self.vote is not None):
+            raise ModelError("members need a vote, and a vote members")
+        if self.vote is None:
+            return
+        if not 2 <= len(self.members) <= _MOST_MEMBERS or len(self.vote.weights) != len(self.members):
+            raise ModelError(f"an ensemble has 2 to {_MOST_MEMBERS} members with a weight each")
+        for member in self.members:
+            if member.members or member.class_names != self.class_names:
+                raise ModelError("the members of an ensemble are single networks that know its classes")
+            if member.preprocess != self.preprocess:
+                raise ModelError("the members of an ensemble take the pictures as it does")
+
+    def require_single(self, what: str) -> None:
+        """Refuse an ensemble where one network is wanted.
+
+        Raises:
+            ModelError: It is one.
+        """
+        if self.members:
+            raise ModelError(f"{what} is an ensemble of {len(self.members)}; give one of its members")
 
     def weights_of(self, names: Collection[str]) -> ViewWeights | None:
         """Return the learned weights of the views of these names; None where none were learned."""
@@ -65,6 +101,13 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
+        ensemble: dict[str, Any] = {}
+        if self.vote is not None:
+            ensemble = {
+                "version": ENSEMBLE_VERSION,
+                "members": [member.to_dict() for member in self.members],
+                "vote": self.vote.to_dict(),
+            }
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -79,6 +122,7 @@ class ModelCard:
             "embedded": self.embedded,
             "augmentation": None if self.augmentation is None else dict(self.augmentation),
             "view_weights": [learned.to_dict() for learned in self.view_weights],
+            **ensemble,
         }
 
     @classmethod
@@ -90,8 +134,10 @@ class ModelCard:
         """
         if values.get("format") != FORMAT:
             raise ModelError("it is not a catsdogs model")
-        if values.get("version") != VERSION:
-            raise ModelError(f"it has version {values.get('version')}; this catsdogs reads version {VERSION}")
+        version = values.get("version")
+        if version not in (VERSION, ENSEMBLE_VERSION):
+            known = f"versions {VERSION} and {ENSEMBLE_VERSION}"
+            raise ModelError(f"it has version {version}; this catsdogs reads {known}")
         try:
             temperature = float(values["temperature"])
             if not _COLDEST <= temperature <= _HOTTEST:
@@ -108,9 +154,20 @@ class ModelCard:
                 embedded=bool(values.get("embedded", False)),
                 augmentation=None if values.get("augmentation") is None else dict(values["augmentation"]),
                 view_weights=tuple(map(ViewWeights.from_dict, values.get("view_weights", ()))),
+                **(_ensemble(values) if version == ENSEMBLE_VERSION else {}),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(f"its {CARD} is damaged: {error}") from error
+
+
+def _ensemble(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return members and vote; a member is a single network, so this goes no deeper."""
+    members = values["members"]
+    if not isinstance(members, list) or len(members) > _MOST_MEMBERS:
+        raise ValueError(f"it needs 2 to {_MOST_MEMBERS} members")
+    if any(member["version"] != VERSION for member in members):
+        raise ValueError("a member is no single network")
+    return {"members": tuple(map(ModelCard.from_dict, members)), "vote": Vote.from_dict(values["vote"])}
 
 
 def _names(values: Any, *, at_least: int, what: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.models.backbones import RANDOM, create_backbone, feature_width, fit_to_input
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.ensemble import EnsembleClassifier
 from catsdogs.models.familiar import FAMILIAR
 from catsdogs.models.heads import build_head
 from catsdogs.models.modelcard import (
@@ -40,6 +41,9 @@ from catsdogs.models.stages import check_stages, drop_unused_layers, find_stages
 
 def build_classifier(card: ModelCard, *, stochastic_depth: float = 0.0) -> ImageClassifier:
     """Return the classifier that ``card`` describes, with random weights."""
+    if card.members:
+        members = [build_classifier(own, stochastic_depth=stochastic_depth) for own in card.members]
+        return EnsembleClassifier(members, card)
     backbone, _ = create_backbone(
         card.backbone, RANDOM, stochastic_depth=stochastic_depth, network=card.network
     )
@@ -166,6 +170,7 @@ def load_backbone(
         ModelError: There is no usable model, it has lost its upper layers, or the size is impossible.
     """
     classifier, card = load_model(path, stochastic_depth=stochastic_depth)
+    card.require_single(str(path))
     if card.stages != (TOP,):
         raise ModelError(
             f"{path} holds the layers up to stage {card.stages[-1]} only; a backbone to build on needs all"

@@ -61,6 +61,8 @@ def greedy_soup(
 ) -> tuple[dict[str, Tensor], list[int], float]:
     """Return the mean of the weights of those epochs that do not make it worse, those epochs, and its loss.
 
+    What is called an epoch here may be any model by its number.
+
     Source: Wortsman et al. 2022, Model soups, recipe 1.
 
     Args:
@@ -77,6 +79,17 @@ def greedy_soup(
             soup, best = candidate, loss
             epochs.append(epoch)
     return soup, epochs, best
+
+
+def mean_of(ingredients: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of tensors by name, those of the first where they are no floating-point numbers.
+
+    Source: Wortsman et al. 2022, Model soups (the uniform soup).
+    """
+    soup = dict(ingredients[0])
+    for place, added in enumerate(ingredients[1:], start=1):
+        soup = _stir(soup, added, 1 / (place + 1))
+    return soup
 
 
 def _stir(soup: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:

@@ -72,6 +72,7 @@ def open_backbone(settings: TrainSettings, weights: str) -> OpenedBackbone:
 
 def _card(weights: str, backbone: str | None) -> ModelCard:
     card = load_card(weights)
+    card.require_single(f"--model.weights {weights}")
     if backbone not in (None, card.backbone):
         raise ConfigError(f"--model.weights {weights} is a {card.backbone}; leave out --model.backbone")
     return card

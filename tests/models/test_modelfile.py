@@ -172,7 +172,8 @@ class TestDamagedCard:
         ("change", "named"),
         [
             ({"format": "other"}, "is not a catsdogs model"),
-            ({"version": 2}, "has version 2; this catsdogs reads version 1"),
+            ({"version": 3}, "has version 3; this catsdogs reads versions 1 and 2"),
+            ({"version": 2}, "model.json is damaged: 'members'"),
             ({"sha256": None}, "truncated"),
             ({"backbone": "test_resne"}, "no backbone 'test_resne'; the nearest are test_resnet"),
             ({"backbone": "test_vit"}, "does not fit test_vit"),

@@ -132,7 +132,8 @@ def _named(engine: str, precision: str, device: str, card: ModelCard) -> str:
 def _openvino_precision(precision: str, card: ModelCard) -> str:
     if not _bf16_is_safe(card):
         if precision == "bf16":
-            raise ConfigError("--engine openvino: a head of support vectors needs fp32; leave out bf16")
+            what = "an ensemble" if card.members else "a head of support vectors"
+            raise ConfigError(f"--engine openvino: {what} needs fp32; leave out bf16")
         return "fp32"
     if precision == "bf16" and not _has_bf16():
         raise ConfigError("--engine openvino: this processor does not compute in bf16")
@@ -192,7 +193,8 @@ def _fastest(
         return partial(_run_all, runner, [batch] * (_TRIAL_PICTURES // size))
 
     head = "" if _bf16_is_safe(card) else f" {card.head.kind}"
-    network = network_words(card.backbone, card.network, card.stages)
+    networks = card.members or (card,)
+    network = " + ".join(network_words(one.backbone, one.network, one.stages) for one in networks)
     key = f"engine {network}{head} {spec.height_px}x{spec.width_px} {precision}"
     try:
         return choose(key, candidates, work, packages=conversion_packages())
@@ -216,8 +218,11 @@ def _torch_engine(folder: Path, precision: str, device: str, *, compiled: bool =
 
 
 def _bf16_is_safe(card: ModelCard) -> bool:
-    """Distances to support vectors are small differences of large numbers: bf16 loses them."""
-    return card.head.kind != "rbf"
+    """Distances to support vectors are small differences of large numbers: bf16 loses them.
+
+    What bf16 does to all pictures alike is taken from the logits; an ensemble's are no sum of its members'.
+    """
+    return card.head.kind != "rbf" and not card.members
 
 
 def _has_bf16() -> bool:

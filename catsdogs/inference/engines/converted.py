@@ -41,7 +41,7 @@ _CONVERSION_VERSION = 4
 # Whose other version may write another graph.
 _CONVERTERS = ("torch", "timm", "onnx", "onnxscript")
 # What a card says that the graph and its distance to torch follow from, beside the tensors.
-_DECISIVE = ("backbone", "network", "head", "stages", "preprocess", "temperature")
+_DECISIVE = ("backbone", "network", "head", "stages", "preprocess", "temperature", "members", "vote")
 _SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 # Odd: the last batch of an engine is padded.
 _PROBES = 5
@@ -162,7 +162,7 @@ def _place(folder: Path) -> Path:
     said: dict[str, Any] = {
         "tensors": tensors,
         "classes": len(card.class_names),
-        "model": {key: whole[key] for key in _DECISIVE},
+        "model": {key: whole[key] for key in _DECISIVE if key in whole},
         "version": [installed_version("catsdogs"), _CONVERSION_VERSION],
         "packages": {name: installed_version(name) for name in conversion_packages()},
         "processor": flags_digest(),

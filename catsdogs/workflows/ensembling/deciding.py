@@ -1,0 +1,130 @@
+"""Deciding on held-out pictures: who votes, how much each counts, how sure the ensemble may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from catsdogs.core.predictions import FloatArray, Predictions
+from catsdogs.core.records import ImageRecord
+from catsdogs.core.temperature import fit_temperature, log_loss
+from catsdogs.core.voting import MAJORITY, SOFT, Vote
+from catsdogs.data.layouts import labels_of
+from catsdogs.data.splits import read_split
+from catsdogs.evaluation.comparison import matched
+from catsdogs.evaluation.selection import greedy_selection
+from catsdogs.evaluation.viewweights import learn_weights
+from catsdogs.reporting.console import progress, say, signed_text
+from catsdogs.workflows.applying import apply
+from catsdogs.workflows.ensembling.members import Member
+from catsdogs.workflows.ensembling.pictures import tested_on
+from catsdogs.workflows.heldout import heldout
+
+WEIGHTED, ALL, GREEDY = "weighted", "all", "greedy"
+VOTES, SELECTIONS = (SOFT, MAJORITY, WEIGHTED), (ALL, GREEDY)
+# Fewer pictures tell nothing about weights.
+FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who votes, and how.
+
+    Attributes:
+        voting: Positions of the members that have a vote.
+        vote: Theirs.
+        temperature: Of the ensemble.
+        best: Position of the best single member, by its log loss on the pictures that decided.
+        words: How it was decided.
+        said: The ensemble's answers to those pictures; None where there were none.
+    """
+
+    voting: tuple[int, ...]
+    vote: Vote
+    temperature: float
+    best: int
+    words: str
+    said: Predictions | None
+
+
+def answers_for_deciding(members: Sequence[Member]) -> list[Predictions] | None:
+    """Return the members' answers to the same pictures, which none of them has learned from.
+
+    A test picture of any member is not among them. None, and a line that says why, where there are too few.
+    """
+    never = tested_on(members)
+    found: list[Predictions] = []
+    for member in members:
+        own = _held_out(member)
+        if own is None:
+            _say_undecided(f"{member.name} has no answers to pictures that it has not learned from")
+            return None
+        found.append(own.select([place for place, name in enumerate(own.ids) if name not in never]))
+    common = set(found[0].ids).intersection(*(own.ids for own in found[1:]))
+    if len(common) < FEWEST:
+        _say_undecided(f"only {len(common)} pictures are held out by all members")
+        return None
+    return matched(found, [member.name for member in members])
+
+
+def _say_undecided(reason: str) -> None:
+    say(f"{reason}: members vote with equal weights, and nothing is fitted")
+
+
+def _held_out(member: Member) -> Predictions | None:
+    """Return a member's answers to pictures that it has not learned from: its run's, or made now."""
+    if member.is_final or member.run is None:
+        return heldout(member.model)
+    if "val" in member.learned:
+        return None
+    records = [record for record in read_split(member.run.split) if record.split == "val"]
+    return answers_of(member, records, f"{member.name}, validation").scorable() if records else None
+
+
+def answers_of(member: Member, records: Sequence[ImageRecord], label: str) -> Predictions:
+    """Apply a member to labelled pictures."""
+    with progress(label, len(records)) as advance:
+        applied = apply(member.model, records, advance=advance)
+    assert applied is not None
+    return applied.predictions.with_labels(labels_of(records, member.card.class_names))
+
+
+def decide(
+    shared: Sequence[Predictions] | None, members: int, *, vote: str, select: str, seed: int
+) -> Decision:
+    """Decide who votes and how.
+
+    Args:
+        shared: What each member says about the same held-out pictures; None where there are none.
+        members: How many there are.
+        vote: Of ``VOTES``.
+        select: Of ``SELECTIONS``.
+        seed: Of the folds in which weights are judged.
+    """
+    kind = MAJORITY if vote == MAJORITY else SOFT
+    if shared is None:
+        return Decision(tuple(range(members)), Vote.of(kind, [1] * members), 1.0, 0, "equal weights", None)
+    logits, labels = np.stack([one.logits for one in shared]), shared[0].labels
+    best = int(np.argmin([log_loss(own, labels) for own in logits]))
+    ballots: FloatArray = np.ones(members)
+    words = ["equal weights"]
+    if select == GREEDY:
+        ballots = greedy_selection(logits, labels).ballots.astype(np.float64)
+        words = [f"greedy selection with replacement on {len(labels):,} held-out pictures"]
+    voting = np.flatnonzero(ballots)
+    if vote == WEIGHTED and len(voting) > 1:
+        learned = learn_weights(logits[voting], labels, seed=seed)
+        ballots[voting] = learned.weights
+        gain = signed_text("log_loss", learned.unseen_gain)
+        words = [
+            *(words if select == GREEDY else []),
+            f"weights learned by log loss on {len(labels):,} held-out pictures "
+            f"(gain over equal ones there, cross-validated: {gain})",
+        ]
+    chosen = Vote.of(kind, ballots[voting].tolist())
+    merged = chosen.merge(logits[voting])
+    temperature = fit_temperature(merged, labels)
+    said = replace(shared[0], logits=merged / temperature, views=None)
+    return Decision(tuple(voting.tolist()), chosen, temperature, best, ", then ".join(words), said)
