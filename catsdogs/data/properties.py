@@ -56,11 +56,11 @@ class Look:
 
     Attributes:
         brightness: Mean luma (ITU-R BT.601) in [0, 1]; 0 is black.
-        contrast: Standard deviation of that luma, in [0, 0.5]: RMS contrast (Peli 1990, "Contrast in complex
-            images"), at 48 px.
+        contrast: Standard deviation of that luma over its mean, from 0 up, photos 0.2 to 0.9, at 48 px: RMS
+            contrast as Bex and Makous 2002 ("Spatial frequency, phase, and the contrast of natural images")
+            define it. A ratio, so that a picture in less light has the same; 0 where all is one colour.
         sharpness: Root mean square of the Laplacian over the standard deviation of the luma, of the middle
-            third at 64 px, from 0 up to about 4.5 (white noise). A ratio, so that what is dark or pale is
-            not called blurred; 0 where all is one colour.
+            third at 64 px, from 0 up to about 4.5 (white noise), for the same reason.
         colourfulness: M3 of Hasler and Suesstrunk 2003, "Measuring colorfulness in natural images", at 48 px:
             0 is grey, 33 moderately, 59 quite, 109 extremely colourful.
     """
@@ -82,9 +82,10 @@ def looks_of(whole: Levels, middle: Levels) -> list[Look]:
     They are measured together: many small calls would make threads wait for each other.
     """
     luma = luma_of(whole).reshape(len(whole), -1)
+    mean, deviation = luma.mean(axis=1), luma.std(axis=1)
     columns = (
-        luma.mean(axis=1) / _LEVELS,
-        luma.std(axis=1) / _LEVELS,
+        mean / _LEVELS,
+        np.where(deviation > _LEAST_DEVIATION, deviation / np.maximum(mean, 1.0), 0.0),
         _sharpness(luma_of(middle)),
         _colourfulness(whole.reshape(len(whole), -1, 3).astype(np.float32)),
     )

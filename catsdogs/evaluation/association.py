@@ -27,7 +27,7 @@ class ClassDifference:
     """How well a property alone tells a class from the others.
 
     Attributes:
-        column: Name of the property; of words, with the word.
+        column: Name of the property.
         of_class: The class.
         more: What its pictures are more often: ``dark``.
         auroc: Of finding the class by the property, with the side chosen that is above 0.5; the interval may
@@ -101,7 +101,7 @@ def _scores(column: Column) -> Iterator[tuple[str, str, str, FloatArray]]:
             has = np.array(
                 [np.nan if value is None else value == word for value in column.values], np.float64
             )
-            yield f"{column.name} {word}", f"not {column.name} {word}", f"{column.name} {word}", has
+            yield column.name, f"not {column.name} {word}", f"{column.name} {word}", has
 
 
 def _told(

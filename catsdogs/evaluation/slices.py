@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from catsdogs.core.columns import Column
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, Predictions
-from catsdogs.core.report import Mistake
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation.association import ClassDifference
 from catsdogs.evaluation.intervals import difference, wilson
 from catsdogs.evaluation.maxtest import larger_than_the_rest
+from catsdogs.evaluation.mistakes import Answer, answers_at
 from catsdogs.evaluation.slicing import Slice, slices_of
 
 LEVEL = 0.05
@@ -47,6 +47,8 @@ class SliceResult:
         rest_log_loss: Mean over the others.
         p_value: That the slice is no worse than the others, corrected for all slices.
         found: Whether that is below 0.05.
+        bias: Whether, besides, its property tells the classes apart in the training pictures: the model is
+            worse here because it has learned the property. A slice that is found without it is harder.
         pictures: Of the worst slices, some pictures: mistakes first, the most confident first, then the
             least sure right answers.
     """
@@ -63,7 +65,8 @@ class SliceResult:
     rest_log_loss: float
     p_value: float
     found: bool
-    pictures: tuple[Mistake, ...] = ()
+    bias: bool = False
+    pictures: tuple[Answer, ...] = ()
 
     def sentence(self) -> str:
         """Return one line about it."""
@@ -78,13 +81,13 @@ class SliceResult:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         figures = {name: getattr(self, name).to_dict() for name in _ESTIMATES}
-        return asdict(self) | figures | {"pictures": [asdict(one) for one in self.pictures]}
+        return asdict(self) | figures
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SliceResult:
         """Build it from the plain values of ``to_dict``."""
         figures = {name: Estimate.from_dict(values[name]) for name in _ESTIMATES}
-        return cls(**{**values, **figures, "pictures": tuple(Mistake(**one) for one in values["pictures"])})
+        return cls(**{**values, **figures, "pictures": tuple(Answer(**one) for one in values["pictures"])})
 
 
 _ESTIMATES = ("accuracy", "rest", "difference")
@@ -97,7 +100,7 @@ class SlicesReport:
     Attributes:
         n: Pictures that were scored.
         accuracy: Over all of them.
-        slices: All that were looked at, the worst first.
+        slices: All that were looked at: those of a bias first, then the worst.
         training: What differs between the classes in the training pictures, the most first; empty where that
             is not known.
     """
@@ -105,7 +108,7 @@ class SlicesReport:
     n: int
     accuracy: Estimate
     slices: tuple[SliceResult, ...]
-    training: tuple[ClassDifference, ...] = field(default=())
+    training: tuple[ClassDifference, ...] = ()
 
     @property
     def found(self) -> tuple[SliceResult, ...]:
@@ -151,8 +154,16 @@ class SlicesReport:
             raise DataError(f"{path} holds no slices: {error}") from error
 
 
-def find_slices(predictions: Predictions, columns: Sequence[Column], *, seed: int = 0) -> SlicesReport:
+def find_slices(
+    predictions: Predictions,
+    columns: Sequence[Column],
+    *,
+    training: Sequence[ClassDifference] = (),
+    seed: int = 0,
+) -> SlicesReport:
     """Compare every slice with the rest of the pictures, or of its class.
+
+    Some photos are harder than others for any model: blurred ones, say. Those are found, and are no bias.
 
     What is tested is a picture's surprise, the square root of its log loss: it sees doubt before that becomes
     errors, and no single confident mistake decides. Pictures change places within their true class only, so
@@ -162,6 +173,7 @@ def find_slices(predictions: Predictions, columns: Sequence[Column], *, seed: in
     Args:
         predictions: Of one model; unreadable and unlabelled pictures are passed over.
         columns: One value for each of ``predictions.ids``.
+        training: What differs between the classes in the training pictures.
         seed: The same seed gives the same p-values.
     """
     scorable = np.flatnonzero(predictions.readable & (predictions.labels >= 0))
@@ -172,14 +184,17 @@ def find_slices(predictions: Predictions, columns: Sequence[Column], *, seed: in
     accuracy = wilson(int(right.sum()), len(scored))
     slices = slices_of(columns, scored.labels, len(scored.class_names))
     if not slices:
-        return SlicesReport(len(scored), accuracy, ())
+        return SlicesReport(len(scored), accuracy, (), tuple(training))
     test = larger_than_the_rest(np.sqrt(losses), [one.members for one in slices], scored.labels, seed=seed)
-    order = np.argsort(-test.statistic, kind="stable").tolist()
-    results = [_judged(slices[at], scored, right, losses, float(test.p_value[at])) for at in order]
+    learned = {one.column for one in training if one.telling}
+    biased = (test.p_value < LEVEL) & np.array([one.column in learned for one in slices])
+    order = np.lexsort((-test.statistic, ~biased)).tolist()
+    judged = [_judged(slices[at], scored, right, losses, float(test.p_value[at])) for at in order]
+    results = [replace(one, bias=bool(biased[at])) for one, at in zip(judged, order, strict=True)]
     for place, at in enumerate(order):
         if place < (2 * _WITH_PICTURES if results[place].found else _WITH_PICTURES):
             results[place] = replace(results[place], pictures=_pictures(scored, slices[at]))
-    return SlicesReport(len(scored), accuracy, tuple(results))
+    return SlicesReport(len(scored), accuracy, tuple(results), tuple(training))
 
 
 def _judged(
@@ -206,18 +221,9 @@ def _judged(
     )
 
 
-def _pictures(scored: Predictions, one: Slice) -> tuple[Mistake, ...]:
+def _pictures(scored: Predictions, one: Slice) -> tuple[Answer, ...]:
     """Return mistakes, the most confident first, then right answers, the least sure first."""
-    probabilities, predicted = scored.probabilities[one.members], scored.predicted[one.members]
-    own = probabilities[np.arange(len(one.members)), scored.labels[one.members]]
-    wrong = predicted != scored.labels[one.members]
-    order = np.lexsort((np.where(wrong, -probabilities.max(axis=1), own), ~wrong))[:_PICTURES]
-    return tuple(
-        Mistake(
-            id=scored.ids[one.members[at]],
-            true=scored.class_names[scored.labels[one.members[at]]],
-            predicted=scored.class_names[predicted[at]],
-            probability=float(probabilities[at].max()),
-        )
-        for at in order.tolist()
-    )
+    confidence = scored.probabilities[one.members].max(axis=1)
+    wrong = scored.predicted[one.members] != scored.labels[one.members]
+    order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))
+    return answers_at(scored, one.members[order[:_PICTURES]])

@@ -54,7 +54,8 @@ def slices_of(columns: Sequence[Column], labels: IntArray, classes: int) -> list
         classes: How many.
     """
     domains: list[tuple[int | None, IntArray]] = [(None, np.arange(len(labels)))]
-    domains += [(label, np.flatnonzero(labels == label)) for label in range(classes)]
+    if len(np.unique(labels)) > 1:
+        domains += [(label, np.flatnonzero(labels == label)) for label in range(classes)]
     found = []
     for column in columns:
         for of_class, domain in domains:

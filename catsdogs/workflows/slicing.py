@@ -1,9 +1,8 @@
-"""Which slices of the pictures a model does worse on: looks at the pictures, judges, writes ``slices.json``."""
+"""Which slices of the pictures a model does worse on: looks at them, judges, writes ``slices.json``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +49,13 @@ def write_slices(
         seed: Of the permutations and intervals.
     """
     learned = _learned(training, predictions.class_names, audit, seed)
-    report = find_slices(predictions, [*columns_for(records, audit), *extra], seed=seed)
-    report = replace(report, training=learned)
+    columns = [*columns_for(records, audit), *extra]
+    report = find_slices(predictions, columns, training=learned, seed=seed)
     write_json(folder / SLICES, report.to_dict())
     for difference in [one for one in report.training if one.telling][:_MOST_SAID]:
         say(f"warning: {difference.sentence()}: the model may have learned that")
     for one in report.found[:_MOST_SAID]:
-        say(f"slice: {one.sentence()}")
+        say(f"{'bias' if one.bias else 'slice'}: {one.sentence()}")
     if len(report.found) > _MOST_SAID:
         say(f"{len(report.found) - _MOST_SAID} more slices are worse than the rest; {SLICES} has them")
     return report
