@@ -8,7 +8,9 @@ from scipy.stats import binom, hypergeom
 
 from catsdogs.core.columns import NumberColumn, WordColumn
 from catsdogs.core.errors import DataError
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import Predictions
+from catsdogs.evaluation.association import ClassDifference
 from catsdogs.evaluation.maxtest import larger_than_the_rest
 from catsdogs.evaluation.slices import SlicesReport, find_slices
 from catsdogs.evaluation.slicing import slices_of
@@ -158,3 +160,18 @@ def test_too_few_pictures_have_no_slices():
 def test_the_same_seed_gives_the_same_report():
     assert find_slices(*world(0), seed=3) == find_slices(*world(0), seed=3)
     assert find_slices(*world(0), seed=3) != find_slices(*world(0), seed=4)
+
+
+def test_what_training_has_taught_is_a_bias_and_comes_first():
+    predictions, columns = world(0, bias=5.0)
+    blurred = NumberColumn("blur", columns[0].values.copy(), "sharp", "blurred")
+    plain = find_slices(predictions, [columns[0], blurred])
+    assert {one.column for one in plain.found} == {"brightness", "blur"}
+    assert not any(one.bias for one in plain.slices)
+    shown = [ClassDifference("blur", "dog", "sharp", Estimate(0.9, 0.8, 0.95))]
+    told = find_slices(predictions, [columns[0], blurred], training=shown)
+    assert [one.column for one in told.found[: len(told.found) // 2]] == ["blur"] * (len(told.found) // 2)
+    assert all(one.bias == (one.column == "blur") for one in told.found)
+    assert told.training == tuple(shown)
+    weak = [ClassDifference("blur", "dog", "sharp", Estimate(0.62, 0.58, 0.66))]
+    assert not any(one.bias for one in find_slices(predictions, columns, training=weak).slices)
