@@ -31,7 +31,7 @@ from catsdogs.data.properties import Look, SmallCopies, looks_of, luma_of
 from catsdogs.data.stores import open_store
 
 # Raised when what is kept about a picture changes: older caches are then ignored.
-AUDIT_VERSION = 3
+AUDIT_VERSION = 2
 
 _LIMITS = DecodeLimits()
 _DIGEST_BYTES = 16

@@ -100,7 +100,8 @@ class SlicesReport:
     Attributes:
         n: Pictures that were scored.
         accuracy: Over all of them.
-        slices: All that were looked at: those of a bias first, then the worst.
+        slices: All that were looked at. Those of a bias come first, by how well their property tells the
+            classes apart in training; then the worst.
         training: What differs between the classes in the training pictures, the most first; empty where that
             is not known.
     """
@@ -186,9 +187,14 @@ def find_slices(
     if not slices:
         return SlicesReport(len(scored), accuracy, (), tuple(training))
     test = larger_than_the_rest(np.sqrt(losses), [one.members for one in slices], scored.labels, seed=seed)
-    learned = {one.column for one in training if one.telling}
-    biased = (test.p_value < LEVEL) & np.array([one.column in learned for one in slices])
-    order = np.lexsort((-test.statistic, ~biased)).tolist()
+    # What tells the classes apart best is what the model most likely learned; other properties follow it.
+    learned: dict[str, float] = {}
+    for one in training:
+        if one.telling:
+            learned[one.column] = max(one.auroc.value, learned.get(one.column, 0.0))
+    told = np.array([learned.get(one.column, 0.0) for one in slices]) * (test.p_value < LEVEL)
+    biased = told > 0
+    order = np.lexsort((-test.statistic, -told)).tolist()
     judged = [_judged(slices[at], scored, right, losses, float(test.p_value[at])) for at in order]
     results = [replace(one, bias=bool(biased[at])) for one, at in zip(judged, order, strict=True)]
     for place, at in enumerate(order):
