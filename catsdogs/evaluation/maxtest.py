@@ -62,7 +62,8 @@ def larger_than_the_rest(
     count = _permutations(members.nnz + len(values))
     reached = np.ones(len(groups))
     ranked = members[order]
-    for shuffled in _shuffled(centred, strata, count, seed):
+    block = max(1, _BLOCK_CELLS // max(len(values), len(groups)))
+    for shuffled in _shuffled(centred, strata, count, block, seed):
         drawn = (ranked @ shuffled) * scale[order, None]
         # The largest of this group and of those below it: the others are believed to differ.
         largest = np.maximum.accumulate(drawn[::-1], axis=0)[::-1]
@@ -101,10 +102,11 @@ def _permutations(steps: int) -> int:
     return max(_FEWEST, min(PERMUTATIONS, _MOST_STEPS // max(steps, 1)))
 
 
-def _shuffled(values: FloatArray, strata: IntArray, count: int, seed: int) -> Iterator[FloatArray]:
+def _shuffled(
+    values: FloatArray, strata: IntArray, count: int, block: int, seed: int
+) -> Iterator[FloatArray]:
     """Yield ``count`` permutations within strata as columns, (N, some), a block at a time."""
     generator = np.random.default_rng(seed)
-    block = max(1, _BLOCK_CELLS // max(len(values), 1))
     places = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     for start in range(0, count, block):
         some = np.empty((min(block, count - start), len(values)))

@@ -28,6 +28,8 @@ from catsdogs.evaluation.slicing import Slice, slices_of
 LEVEL = 0.05
 _WITH_PICTURES = 5
 _PICTURES = 12
+# Of a thousand classes there are tens of thousands of slices; nobody reads the harmless ones.
+_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ class SlicesReport:
     Attributes:
         n: Pictures that were scored.
         accuracy: Over all of them.
-        slices: All that were looked at. Those of a bias come first, by how well their property tells the
+        tested: Slices that were looked at.
+        slices: The first 200 of them. Those of a bias come first, by how well their property tells the
             classes apart in training; then the worst.
         training: What differs between the classes in the training pictures, the most first; empty where that
             is not known.
@@ -108,6 +111,7 @@ class SlicesReport:
 
     n: int
     accuracy: Estimate
+    tested: int
     slices: tuple[SliceResult, ...]
     training: tuple[ClassDifference, ...] = ()
 
@@ -121,6 +125,7 @@ class SlicesReport:
         return {
             "n": self.n,
             "accuracy": self.accuracy.to_dict(),
+            "tested": self.tested,
             "slices": [one.to_dict() for one in self.slices],
             "training": [one.to_dict() for one in self.training],
         }
@@ -136,6 +141,7 @@ class SlicesReport:
             return cls(
                 n=values["n"],
                 accuracy=Estimate.from_dict(values["accuracy"]),
+                tested=values["tested"],
                 slices=tuple(SliceResult.from_dict(one) for one in values["slices"]),
                 training=tuple(ClassDifference.from_dict(one) for one in values["training"]),
             )
@@ -185,7 +191,7 @@ def find_slices(
     accuracy = wilson(int(right.sum()), len(scored))
     slices = slices_of(columns, scored.labels, len(scored.class_names))
     if not slices:
-        return SlicesReport(len(scored), accuracy, (), tuple(training))
+        return SlicesReport(len(scored), accuracy, 0, (), tuple(training))
     test = larger_than_the_rest(np.sqrt(losses), [one.members for one in slices], scored.labels, seed=seed)
     # What tells the classes apart best is what the model most likely learned; other properties follow it.
     learned: dict[str, float] = {}
@@ -194,13 +200,13 @@ def find_slices(
             learned[one.column] = max(one.auroc.value, learned.get(one.column, 0.0))
     told = np.array([learned.get(one.column, 0.0) for one in slices]) * (test.p_value < LEVEL)
     biased = told > 0
-    order = np.lexsort((-test.statistic, -told)).tolist()
+    order = np.lexsort((-test.statistic, -told))[:_KEPT].tolist()
     judged = [_judged(slices[at], scored, right, losses, float(test.p_value[at])) for at in order]
     results = [replace(one, bias=bool(biased[at])) for one, at in zip(judged, order, strict=True)]
     for place, at in enumerate(order):
         if place < (2 * _WITH_PICTURES if results[place].found else _WITH_PICTURES):
             results[place] = replace(results[place], pictures=_pictures(scored, slices[at]))
-    return SlicesReport(len(scored), accuracy, tuple(results), tuple(training))
+    return SlicesReport(len(scored), accuracy, len(slices), tuple(results), tuple(training))
 
 
 def _judged(

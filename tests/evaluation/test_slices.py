@@ -154,7 +154,7 @@ def test_the_report_survives_its_file(tmp_path):
 
 def test_too_few_pictures_have_no_slices():
     report = find_slices(*world(0, 16))
-    assert (report.n, report.slices) == (16, ())
+    assert (report.n, report.tested, report.slices) == (16, 0, ())
 
 
 def test_the_same_seed_gives_the_same_report():
@@ -175,3 +175,19 @@ def test_what_training_has_taught_is_a_bias_and_comes_first():
     assert told.training == tuple(shown)
     weak = [ClassDifference("blur", "dog", "sharp", Estimate(0.62, 0.58, 0.66))]
     assert not any(one.bias for one in find_slices(predictions, columns, training=weak).slices)
+
+
+def test_of_many_classes_the_worst_slices_are_kept(monkeypatch):
+    monkeypatch.setattr("catsdogs.evaluation.slices._KEPT", 5)
+    predictions, columns = world(0, bias=5.0)
+    report = find_slices(predictions, columns)
+    assert report.tested > len(report.slices) == 5
+    assert report.slices[0].found
+
+
+def test_blocks_do_not_change_the_p_values(monkeypatch):
+    values, strata = np.random.default_rng(0).exponential(size=90), np.arange(90) % 3
+    groups = [np.arange(20), np.arange(10, 45), np.arange(60, 90)]
+    whole = larger_than_the_rest(values, groups, strata, seed=0).p_value
+    monkeypatch.setattr("catsdogs.evaluation.maxtest._BLOCK_CELLS", 10**9)
+    np.testing.assert_array_equal(larger_than_the_rest(values, groups, strata, seed=0).p_value, whole)

@@ -33,7 +33,7 @@ def slices_section(report: SlicesReport) -> Section:
         blocks.append(Drawing(f"Accuracy of the {len(shown)} worst slices", figure, _told(shown, report)))
         blocks.extend(_galleries(report))
         blocks.append(_table(report.slices[:_LISTED]))
-        blocks.append(Words(_HOW.format(n=len(report.slices))))
+        blocks.append(Words(_HOW.format(n=report.tested)))
     if report.training:
         blocks.append(classes_table(report.training))
     return Section("slices", "Slices", _lead(report), tuple(blocks))
@@ -76,7 +76,7 @@ def _lead(report: SlicesReport) -> str:
     telling = [one for one in report.training if one.telling]
     learned = f" {_capital(telling[0].sentence())}: the model may have learned that." if telling else ""
     if not report.found:
-        return f"None of {len(report.slices)} slices is worse than the rest beyond chance.{learned}"
+        return f"None of {report.tested:,} slices is worse than the rest beyond chance.{learned}"
     first, more = report.found[0], len(report.found) - 1
     others = f" {more} more slices are worse than the rest." if more else ""
     kind = "The model has a bias" if first.bias else "The worst slice"

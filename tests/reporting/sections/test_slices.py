@@ -37,6 +37,7 @@ DARK = ClassDifference("brightness", "dog", "bright", Estimate(0.9, 0.85, 0.93))
 REPORT = SlicesReport(
     800,
     wilson(760, 800),
+    126,
     (
         result("dog: dark", 80, 100, 0.001, bias=True, pictures=(MISTAKE, DOUBT)),
         result("cat: bright $x_1$", 90, 100, 0.2),
@@ -54,9 +55,9 @@ def test_the_lead_says_the_worst_slice_and_where_it_comes_from():
 
 
 def test_nothing_found_and_nothing_looked_at_are_said():
-    nothing = SlicesReport(800, wilson(760, 800), REPORT.slices[1:])
-    assert slices_section(nothing).lead == "None of 2 slices is worse than the rest beyond chance."
-    few = slices_section(SlicesReport(9, wilson(9, 9), ()))
+    nothing = SlicesReport(800, wilson(760, 800), 126, REPORT.slices[1:])
+    assert slices_section(nothing).lead == "None of 126 slices is worse than the rest beyond chance."
+    few = slices_section(SlicesReport(9, wilson(9, 9), 0, ()))
     assert "9 labelled pictures are too few" in few.lead
     assert few.blocks == ()
 
