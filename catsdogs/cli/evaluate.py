@@ -32,6 +32,12 @@ def run(arguments: list[str]) -> None:
     parser.add_argument(
         "--out", type=str | None, default=None, help="Folder of the results (default: in the run)."
     )
+    parser.add_argument(
+        "--slices",
+        type=str | None,
+        default=None,
+        help="CSV with a column path and others, such as camera or age: are they where the model fails?",
+    )
     parser.add_argument("--seed", type=int, default=0, help="Of the bootstrap intervals.")
     options = parser.parse_args(arguments)
     tune_allocator()
@@ -43,5 +49,6 @@ def run(arguments: list[str]) -> None:
         input_path=options.input,
         split=options.split,
         out=Path(options.out) if options.out else None,
+        slices=options.slices,
         seed=options.seed,
     )

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Thumbnails = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -52,12 +51,6 @@ _STEPS = (3, 2, 1)
 _PROMISING = 0.7
 # Largest shift and relative scale, in half sides of the picture: a crop of 10 %.
 _MOST_WARP = 0.12
-
-
-def thumbnail(picture: Image.Image) -> Thumbnails:
-    """Return a picture as grey uint8 (48, 48), its sides stretched to a square."""
-    side = (THUMBNAIL_PX, THUMBNAIL_PX)
-    return np.asarray(picture.resize(side, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
 
 
 def is_flat(thumbnails: Thumbnails) -> npt.NDArray[np.bool_]:

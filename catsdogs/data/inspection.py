@@ -1,4 +1,4 @@
-"""What decoding every picture once tells: readable or not, size, format, its pixels in short; cached.
+"""What decoding every picture once tells: readable or not, size, format, look, its pixels in short; cached.
 
 The cache is one file a root. A picture is read again alone when its fingerprint (size and time, or checksum
 in a zip) has changed.
@@ -11,8 +11,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,19 @@ from catsdogs.core.files import replacing
 from catsdogs.core.ordered import ordered_map
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.decode import FORMATS, DecodeLimits, decode
-from catsdogs.data.duplicates import THUMBNAIL_PX, Thumbnails, thumbnail
+from catsdogs.data.duplicates import THUMBNAIL_PX, Thumbnails
+from catsdogs.data.properties import Look, SmallCopies, looks_of, luma_of
 from catsdogs.data.stores import open_store
 
 # Raised when what is kept about a picture changes: older caches are then ignored.
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 
 _LIMITS = DecodeLimits()
 _DIGEST_BYTES = 16
+# Pictures that are measured together; after an interruption so many are looked at again.
+_BLOCK = 32
 _NO_DIGEST = bytes(_DIGEST_BYTES)
+_NO_LOOK = Look()
 _NO_THUMBNAIL = np.zeros((THUMBNAIL_PX, THUMBNAIL_PX), dtype=np.uint8)
 
 
@@ -48,6 +53,8 @@ class Inspection:
         height_px: As it is seen, turned upright.
         digest: 16 bytes that are equal for equal pixels.
         thumbnail: Grey uint8 (48, 48).
+        file_bytes: Length of the file, before any archive has compressed it.
+        look: Brightness, contrast ...; NaN where it cannot be read.
     """
 
     reason: str | None
@@ -56,6 +63,8 @@ class Inspection:
     height_px: int = 0
     digest: bytes = _NO_DIGEST
     thumbnail: Thumbnails = field(default_factory=lambda: _NO_THUMBNAIL)
+    file_bytes: int = 0
+    look: Look = _NO_LOOK
 
 
 def inspect(
@@ -77,7 +86,7 @@ def inspect(
     results = [caches[record.root].get(record.name) if cache else None for record in records]
     missing = [position for position, known in enumerate(results) if known is None]
     advance(len(records) - len(missing))
-    readings = ordered_map(_read, (records[position] for position in missing), workers=workers)
+    readings = _measured(ordered_map(_read, (records[position] for position in missing), workers=workers))
     try:
         for position, result in zip(missing, readings, strict=True):
             results[position] = result
@@ -90,24 +99,42 @@ def inspect(
     return [result for result in results if result is not None]
 
 
-def _read(record: ImageRecord) -> Inspection:
+def _measured(readings: Iterable[tuple[Inspection, SmallCopies | None]]) -> Iterator[Inspection]:
+    """Yield the inspections with their looks and thumbnails, a block at a time."""
+    waiting = iter(readings)
+    while block := list(islice(waiting, _BLOCK)):
+        known = [copies for _, copies in block if copies is not None]
+        if known:
+            whole, middle = np.stack([one.whole for one in known]), np.stack([one.middle for one in known])
+            measured = zip(looks_of(whole, middle), luma_of(whole), strict=True)
+        for inspection, copies in block:
+            if copies is None:
+                yield inspection
+            else:
+                look, thumbnail = next(measured)
+                yield replace(inspection, look=look, thumbnail=thumbnail)
+
+
+def _read(record: ImageRecord) -> tuple[Inspection, SmallCopies | None]:
     try:
         data = open_store(record.root).read(record.name, _LIMITS.max_bytes)
         picture = decode(data, limits=_LIMITS)
         digest = hashlib.sha256(repr(picture.size).encode())
         digest.update(picture.tobytes())
-        return Inspection(
+        copies = SmallCopies.of(picture)
+        inspection = Inspection(
             reason=None,
             format=_format(data),
             width_px=picture.width,
             height_px=picture.height,
             digest=digest.digest()[:_DIGEST_BYTES],
-            thumbnail=thumbnail(picture),
+            file_bytes=len(data),
         )
+        return inspection, copies
     except PictureError as error:
-        return Inspection(str(error))
+        return Inspection(str(error)), None
     except MemoryError:
-        return Inspection("not enough memory")
+        return Inspection("not enough memory"), None
 
 
 def _format(data: bytes) -> str:
@@ -166,7 +193,10 @@ def _save(path: Path, known: dict[str, tuple[str, Inspection]]) -> None:
         np.savez(
             stream,
             text=np.frombuffer(json.dumps(text).encode("ascii"), dtype=np.uint8),
-            sizes_px=np.array([(one.width_px, one.height_px) for one in inspections], dtype=np.int64),
+            sizes=np.array(
+                [(one.width_px, one.height_px, one.file_bytes) for one in inspections], dtype=np.int64
+            ),
+            looks=np.array([astuple(one.look) for one in inspections], dtype=np.float64),
             digests=np.frombuffer(b"".join(one.digest for one in inspections), dtype=np.uint8),
             thumbnails=np.stack([one.thumbnail for one in inspections]),
         )
@@ -180,13 +210,14 @@ def _load(path: Path) -> dict[str, tuple[str, Inspection]]:
             if {key: text[key] for key in _header()} != _header():
                 return {}
             n = len(text["names"])
-            sizes_px = arrays["sizes_px"].reshape(n, 2).tolist()
+            sizes = arrays["sizes"].reshape(n, 3).tolist()
+            looks = arrays["looks"].reshape(n, len(astuple(_NO_LOOK))).tolist()
             digests = arrays["digests"].reshape(n, _DIGEST_BYTES)
             thumbnails = arrays["thumbnails"].reshape(n, THUMBNAIL_PX, THUMBNAIL_PX)
         inspections = [
-            Inspection(reason, kind, width, height, digest.tobytes(), small)
-            for reason, kind, (width, height), digest, small in zip(
-                text["reasons"], text["formats"], sizes_px, digests, thumbnails, strict=True
+            Inspection(reason, kind, width, height, digest.tobytes(), small, file_bytes, Look(*look))
+            for reason, kind, (width, height, file_bytes), digest, small, look in zip(
+                text["reasons"], text["formats"], sizes, digests, thumbnails, looks, strict=True
             )
         ]
         return dict(zip(text["names"], zip(text["fingerprints"], inspections, strict=True), strict=True))

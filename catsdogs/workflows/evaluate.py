@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from catsdogs.core.columns import Column
 from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
@@ -29,6 +30,7 @@ from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions
 from catsdogs.workflows.gallery import write_gallery
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.seen import leave_out_seen
+from catsdogs.workflows.slicing import audit_of, user_columns, write_slices
 
 
 def evaluate(
@@ -38,9 +40,10 @@ def evaluate(
     input_path: str | None = None,
     split: str = "test",
     out: Path | None = None,
+    slices: str | None = None,
     seed: int = 0,
 ) -> EvaluationReport | None:
-    """Judge a model, show the figures and write ``evaluation.json`` and ``predictions.csv``.
+    """Judge a model, show the figures and write ``evaluation.json``, ``slices.json`` and ``predictions.csv``.
 
     Args:
         checkpoint: Run folder or model folder.
@@ -49,6 +52,7 @@ def evaluate(
         split: ``test``, ``val`` or ``train``.
         out: Where the files go; by default the run folder for its plain test figures, and for others a folder
             in it named after split or input and views.
+        slices: CSV with a ``path`` and further columns, whose values make slices as well.
         seed: Of the bootstrap intervals.
 
     Returns:
@@ -63,6 +67,7 @@ def evaluate(
     if not records:
         raise DataError("the embedded model has learned from all of these pictures: they cannot judge it")
     labels = labels_of(records, card.class_names)
+    extra = user_columns(slices, records)
     learned = _learned_weights(card, options)
     if input_path is None:
         _say_flattered(RunFolder(checkpoint), split)
@@ -98,8 +103,27 @@ def evaluate(
     write_report(report, predictions, folder)
     write_gallery(folder / "gallery.png", predictions, records)
     show_report(report)
-    say(f"written to {folder}: evaluation.json, predictions.csv, gallery.png")
+    _write_slices(folder, predictions, records, checkpoint if input_path is None else None, extra, seed)
+    say(f"written to {folder}: evaluation.json, slices.json, predictions.csv, gallery.png")
     return report
+
+
+def _write_slices(
+    folder: Path,
+    predictions: Predictions,
+    records: Sequence[ImageRecord],
+    checkpoint: Path | None,
+    extra: Sequence[Column],
+    seed: int,
+) -> None:
+    """Write the slices of these pictures; of a run's own with what differs in those it has learned from."""
+    training: list[ImageRecord] = []
+    audit = None
+    if checkpoint is not None:
+        run = RunFolder(checkpoint)
+        training = [record for record in read_split(run.split) if record.split == "train"]
+        audit = audit_of(run)
+    write_slices(folder, predictions, records, audit=audit, training=training, extra=extra, seed=seed)
 
 
 def labelled_records(

@@ -37,6 +37,7 @@ from catsdogs.workflows.report import write_page
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import leave_out_seen
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.slicing import audit_of, write_slices
 
 
 def train(settings: TrainSettings, path: Path) -> None:
@@ -129,6 +130,8 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         predictions = _predict(run, tests, "test")
         report = evaluate(predictions, split="test", tta="none", seed=settings.seed)
         write_report(report, predictions, run.path)
+        learned = [record for record in records if record.split == "train"]
+        write_slices(run.path, predictions, tests, audit=audit_of(run), training=learned, seed=settings.seed)
         figures = report.to_dict()["metrics"]
         # Where a class is rare, never calling it by its name is accurate.
         rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))

@@ -330,4 +330,10 @@ class TestWhatIsNoMistake:
         assert err == ""
         assert "\x1b" not in out
         names = {path.name for path in Path("new/folder").iterdir()}
-        assert names == {"evaluation.json", "predictions.csv", "predictions.npz", "gallery.png"}
+        assert names == {
+            "evaluation.json",
+            "slices.json",
+            "predictions.csv",
+            "predictions.npz",
+            "gallery.png",
+        }

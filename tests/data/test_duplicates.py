@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from catsdogs.data import duplicates
-from catsdogs.data.duplicates import connected, is_flat, near_groups, near_pairs, thumbnail
+from catsdogs.data.duplicates import connected, is_flat, near_groups, near_pairs
+from catsdogs.data.properties import SmallCopies, luma_of
 
 
 def textured(rng, width=240, height=180, shape=None, details=1.0):
@@ -58,7 +59,7 @@ CHANGES = {
 
 
 def thumbnails(pictures):
-    return np.stack([thumbnail(picture) for picture in pictures])
+    return luma_of(np.stack([SmallCopies.of(picture).whole for picture in pictures]))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_pictures_of_one_colour_have_no_duplicates():
 
 
 def test_a_thumbnail_does_not_depend_on_the_format_of_numbers(photos):
-    small = thumbnail(photos[0])
+    small = thumbnails(photos[:1])[0]
     assert small.shape == (48, 48)
     assert small.dtype == np.uint8
     assert not is_flat(small[None])[0]
@@ -107,7 +108,7 @@ def test_a_thumbnail_does_not_depend_on_the_format_of_numbers(photos):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_pictures_to_compare(photos, n):
-    pairs, agreement = near_pairs(np.stack([thumbnail(photos[0])] * 2)[:n])
+    pairs, agreement = near_pairs(thumbnails([photos[0]] * 2)[:n])
     assert pairs.shape == (0, 2)
     assert agreement.shape == (0,)
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from catsdogs.core.errors import DataError
-from catsdogs.data.duplicates import thumbnail
 from catsdogs.data.layouts import find_labelled
+from catsdogs.data.properties import SmallCopies, luma_of
 from catsdogs.data.seen import SeenPictures
 from catsdogs.data.stores import open_store
 
@@ -23,7 +23,7 @@ def pictures():
 
 
 def thumbnails(pictures):
-    return np.stack([thumbnail(picture) for picture in pictures])
+    return luma_of(np.stack([SmallCopies.of(picture).whole for picture in pictures]))
 
 
 def recompressed(picture, size, quality):

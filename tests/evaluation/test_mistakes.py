@@ -1,10 +1,11 @@
 """The pictures worth a look: wrong, readable, labelled, surest first."""
 
 import numpy as np
+import pytest
 
 from catsdogs.core.predictions import UNLABELLED, Predictions
 from catsdogs.core.report import Mistake
-from catsdogs.evaluation.mistakes import most_confident_mistakes
+from catsdogs.evaluation.mistakes import galleries, highest_loss, least_sure, most_confident_mistakes
 
 
 def predictions(
@@ -38,3 +39,29 @@ def test_unreadable_and_unlabelled_pictures_are_passed_over():
 def test_no_mistakes():
     assert most_confident_mistakes(predictions([1.0, -1.0], [1, 0])) == ()
     assert most_confident_mistakes(predictions([], [])) == ()
+
+
+def test_the_least_sure_have_the_smallest_margin_right_or_wrong():
+    found = least_sure(predictions([1.0, -0.1, 3.0, 0.2], [0, 0, 1, 1]), n=3)
+    assert [one.id for one in found] == ["1.jpg", "3.jpg", "0.jpg"]
+    assert [one.right for one in found] == [True, True, False]
+    assert found[0].loss == pytest.approx(-np.log(1 / (1 + np.exp(-0.1))))
+
+
+def test_the_highest_loss_is_first():
+    found = highest_loss(predictions([1.0, 2.0, -9.0, 0.0], [0, 1, 1, 0], {1: "damaged"}))
+    assert [one.id for one in found] == ["2.jpg", "0.jpg", "3.jpg"]
+    assert found[0].loss == pytest.approx(9.0, abs=1e-3)
+
+
+def test_galleries_hold_what_there_is():
+    said = predictions([1.0, -2.0], [0, 0])
+    alone = galleries(said)
+    assert [one.id for one in alone.confident] == ["0.jpg"]
+    assert (alone.hardest, alone.conflicting) == ((), ())
+    labels = {"a": "cat", "b": "dog", "c": "cat", "d": "cat"}
+    found = galleries(
+        said, out_of_fold=said, conflicting=[("a", "b"), ("c", "d", "gone"), ("a", "gone")], labels=labels
+    )
+    assert [one.id for one in found.hardest] == ["0.jpg", "1.jpg"]
+    assert found.conflicting == ((("a", "cat"), ("b", "dog")),)

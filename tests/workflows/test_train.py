@@ -125,6 +125,7 @@ def test_a_linear_probe_needs_no_lightning_and_leaves_a_whole_run(tmp_path, caps
         "split.csv",
         "plan.json",
         "evaluation.json",
+        "slices.json",
         "predictions.csv",
         "summary.json",
     ):
