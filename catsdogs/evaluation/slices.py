@@ -48,7 +48,7 @@ class SliceResult:
         log_loss: Mean over the slice.
         rest_log_loss: Mean over the others.
         p_value: That the slice is no worse than the others, corrected for all slices.
-        found: Whether that is below 0.05.
+        found: Whether that is below 0.05, and the interval of the difference below 0.
         bias: Whether, besides, its property tells the classes apart in the training pictures: the model is
             worse here because it has learned the property. A slice that is found without it is harder.
         pictures: Of the worst slices, some pictures: mistakes first, the most confident first, then the
@@ -202,7 +202,9 @@ def find_slices(
     biased = told > 0
     order = np.lexsort((-test.statistic, -told))[:_KEPT].tolist()
     judged = [_judged(slices[at], scored, right, losses, float(test.p_value[at])) for at in order]
-    results = [replace(one, bias=bool(biased[at])) for one, at in zip(judged, order, strict=True)]
+    results = [
+        replace(one, bias=bool(biased[at]) and one.found) for one, at in zip(judged, order, strict=True)
+    ]
     for place, at in enumerate(order):
         if place < (2 * _WITH_PICTURES if results[place].found else _WITH_PICTURES):
             results[place] = replace(results[place], pictures=_pictures(scored, slices[at]))
@@ -217,6 +219,7 @@ def _judged(
     own = wilson(int(right[one.members].sum()), len(one.members))
     rest = wilson(int(right[others].sum()), int(others.sum()))
     name = None if one.of_class is None else scored.class_names[one.of_class]
+    worse = difference(own, rest)
     return SliceResult(
         column=one.column,
         title=one.title if name is None else f"{name}: {one.title}",
@@ -225,11 +228,12 @@ def _judged(
         n=len(one.members),
         accuracy=own,
         rest=rest,
-        difference=difference(own, rest),
+        difference=worse,
         log_loss=float(losses[one.members].mean()),
         rest_log_loss=float(losses[others].mean()),
         p_value=p_value,
-        found=p_value < LEVEL,
+        # More doubt alone is nothing to act on: errors must show it, too.
+        found=p_value < LEVEL and worse.high < 0,
     )
 
 

@@ -20,18 +20,18 @@ _REFERENCES, _DISTANCES = f"{FAMILIAR}references", f"{FAMILIAR}distances"
 def load_familiarity(folder: Path) -> Familiarity | None:
     """Return it from a model folder; None where the model has none.
 
+    A file that cannot be read has none either: what reads the network tells what is wrong with it.
+
     Raises:
-        ModelError: The file is missing or damaged.
+        ModelError: It holds something else under these names.
     """
     try:
         with safetensors.safe_open(folder / TENSORS, framework="np") as opened:
             if _REFERENCES not in opened.keys():  # noqa: SIM118 - it is no mapping
                 return None
             found = Familiarity(opened.get_tensor(_REFERENCES), opened.get_tensor(_DISTANCES))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(
-            f"{folder} is not a usable model: {TENSORS} is truncated, damaged or missing ({error})"
-        ) from error
+    except (OSError, safetensors.SafetensorError):
+        return None
     if found.references.ndim != 2 or found.distances.ndim != 1 or not found.references.size:
         raise ModelError(f"{folder} is not a usable model: its familiar pictures are damaged")
     return Familiarity(found.references, np.sort(found.distances))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from catsdogs.core.comparison import AgainstFirst, Change, Comparison
 from catsdogs.evaluation.comparison import FIGURES, sentence
@@ -19,7 +20,7 @@ def comparison_section(comparison: Comparison, *, anchor: str = "comparison") ->
         anchor: What links call the section.
     """
     first, others = comparison.names[0], comparison.others
-    drawing = draw_gains({other.name: other.gain for other in others}, first)
+    drawing = partial(draw_gains, {other.name: other.gain for other in others}, first)
     blocks: list[Block] = [Words(sentence(comparison, other) + ".") for other in others[1:]]
     blocks += [
         Drawing("Paired differences", drawing, _spoken(comparison)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from catsdogs.core.ensemblereport import EnsembleReport, Judgement
 from catsdogs.evaluation.comparison import sentence
@@ -27,7 +28,7 @@ def ensemble_section(report: EnsembleReport, *, anchor: str = "ensemble") -> Sec
     judgement = report.judgement
     if judgement is None:
         return Section(anchor, "Ensemble", why(report)[0], tuple(blocks[1:]))
-    drawing = draw_ensemble(judgement, tuple(report.weights))
+    drawing = partial(draw_ensemble, judgement, tuple(report.weights))
     blocks.append(Drawing("Quality against the number of members", drawing, _spoken(judgement)))
     blocks.append(_sizes(judgement))
     compared = comparison_section(judgement.comparison, anchor=anchor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -29,7 +30,7 @@ def slices_section(report: SlicesReport) -> Section:
     blocks: list[Block] = []
     if report.slices:
         shown = report.slices[:_DRAWN]
-        figure = draw_slices(shown, report.accuracy.value)
+        figure = partial(draw_slices, shown, report.accuracy.value)
         blocks.append(Drawing(f"Accuracy of the {len(shown)} worst slices", figure, _told(shown, report)))
         blocks.extend(_galleries(report))
         blocks.append(_table(report.slices[:_LISTED]))

@@ -29,7 +29,7 @@ def test_lead_figure_in_words_and_galleries_of_changed_pictures() -> None:
     assert section.lead.startswith("60 pictures that all have answered. ")
     drawing = next(block for block in section.blocks if isinstance(block, Drawing))
     assert "runs/1: accuracy +" in drawing.text
-    assert len(drawing.figure.axes) == 2
+    assert len(drawing.figure().axes) == 2
     galleries = [block for block in section.blocks if isinstance(block, Gallery)]
     other = found.others[0]
     assert galleries[0].title.startswith(f"{other.fixed} pictures that runs/1 has fixed")
