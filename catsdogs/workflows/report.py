@@ -3,111 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from catsdogs.core.errors import ConfigError, DataError, PictureError
 from catsdogs.core.files import require_writable, write_text
 from catsdogs.core.predictions import Predictions
-from catsdogs.core.records import ImageRecord
-from catsdogs.core.report import EvaluationReport
-from catsdogs.data.audit import AuditReport
-from catsdogs.data.splits import read_split
 from catsdogs.data.stream import read_picture
 from catsdogs.evaluation.abstention import risk_coverage
-from catsdogs.models.modelcard import ModelCard, load_card
+from catsdogs.evaluation.comparison import compare
+from catsdogs.evaluation.mistakes import Galleries, galleries
 from catsdogs.reporting.page.blocks import Drawing, Gallery, Section, Words
 from catsdogs.reporting.page.html import Part, render
 from catsdogs.reporting.page.thumbnails import SIDE_PX
 from catsdogs.reporting.sections.abstention import abstention_section
 from catsdogs.reporting.sections.calibration import calibration_section
+from catsdogs.reporting.sections.comparison import comparison_section
 from catsdogs.reporting.sections.data import data_section
+from catsdogs.reporting.sections.ensemble import ensemble_section
+from catsdogs.reporting.sections.mistakes import mistakes_section
 from catsdogs.reporting.sections.overview import overview_section
 from catsdogs.reporting.sections.plan import plan_section
 from catsdogs.reporting.sections.scores import confusion_section, scores_section
 from catsdogs.reporting.sections.settings import settings_section
+from catsdogs.reporting.sections.slices import slices_section
 from catsdogs.reporting.sections.summary import summary_section
 from catsdogs.reporting.sections.training import training_section
 from catsdogs.reporting.sections.unfamiliar import unfamiliar_section
 from catsdogs.reporting.sections.views import views_section
-from catsdogs.workflows.diagnose import read_diagnosed
-from catsdogs.workflows.heldout import heldout
-from catsdogs.workflows.runfolder import RunFolder, open_run
+from catsdogs.workflows.told import Told, tell
 
 PAGE = "report.html"
 _FEW = 8
-
-
-@dataclass(frozen=True)
-class Told:
-    """Everything about one complete run that its folder tells."""
-
-    run: RunFolder
-
-    @property
-    def name(self) -> str:
-        """Of the folder."""
-        return self.run.path.resolve().name
-
-    @cached_property
-    def plan(self) -> dict[str, Any]:
-        """Strategy and evidence."""
-        return self.run.read_plan()
-
-    @cached_property
-    def card(self) -> ModelCard:
-        """Of the model."""
-        return load_card(self.run.model)
-
-    @cached_property
-    def records(self) -> tuple[ImageRecord, ...]:
-        """The pictures with their splits."""
-        return read_split(self.run.split)
-
-    @cached_property
-    def report(self) -> EvaluationReport | None:
-        """Of the test pictures."""
-        place = self.run.path / "evaluation.json"
-        return EvaluationReport.load(place) if place.is_file() else None
-
-    @cached_property
-    def predictions(self) -> Predictions | None:
-        """About the test pictures."""
-        place = self.run.path / "predictions.npz"
-        return Predictions.load(place) if place.is_file() else None
-
-    @cached_property
-    def held_out(self) -> Predictions | None:
-        """What thresholds may be learned from."""
-        return heldout(self.run.path)
-
-    @property
-    def others(self) -> list[EvaluationReport]:
-        """Evaluations of other pictures or views, in folders of their own."""
-        return [
-            EvaluationReport.load(place)
-            for place in sorted(self.run.path.glob("evaluation-*/evaluation.json"))
-        ]
-
-    @property
-    def kind(self) -> str:
-        """Strategy and backbone."""
-        return f"{self.plan['strategy']} on {self.card.backbone}"
-
-    @property
-    def made_by(self) -> str:
-        """Strategy, backbone and training pictures, in a few words."""
-        count = sum(record.split in self.learned_from for record in self.records)
-        return f"{self.kind}, with {count:,} pictures to learn from,"
-
-    @property
-    def learned_from(self) -> list[str]:
-        """The splits that the weights come from."""
-        return ["train", *self.plan.get("fitted_on", [])]
 
 
 def write_page(paths: Sequence[Path], out: Path | None = None, *, short: bool = False) -> Path:
@@ -123,7 +52,7 @@ def write_page(paths: Sequence[Path], out: Path | None = None, *, short: bool = 
         DataError: A file of a run is damaged.
         OutputError: The page cannot be written.
     """
-    told = [_complete(path) for path in paths]
+    told = [tell(path) for path in paths]
     place = out or (told[0].run.path / PAGE if len(told) == 1 else Path(PAGE))
     require_writable(place)
     if len(told) == 1:
@@ -158,20 +87,24 @@ def _side_by_side(told: Mapping[str, Told]) -> list[Part]:
     overview = overview_section(
         {name: one.kind for name, one in told.items()},
         {name: one.report for name, one in told.items() if one.report is not None},
-        {name: read_diagnosed(one.run.path)[0] for name, one in told.items() if one.run.metrics.is_file()},
+        {name: one.training[0] for name, one in told.items() if one.training is not None},
     )
     runs = [
         Part(f"run-{number}", name, tuple(_short(sections(one), one)))
         for number, (name, one) in enumerate(told.items(), start=1)
     ]
-    return [Part("overview", "", (overview,)), *runs]
+    return [Part("overview", "", (overview, *_compared(told))), *runs]
 
 
-def _complete(path: Path) -> Told:
-    run = open_run(path)
-    if not run.summary.is_file():
-        raise ConfigError(f"{path} is not complete: finish it with catsdogs train --resume {path}")
-    return Told(run)
+def _compared(told: Mapping[str, Told]) -> list[Section]:
+    """Compare the tested runs with the first of them, on the pictures that all have answered."""
+    answers = {name: one.predictions for name, one in told.items() if one.predictions is not None}
+    if len(answers) < 2:
+        return []
+    try:
+        return [comparison_section(compare(list(answers.values()), list(answers)))]
+    except DataError as error:
+        return [Section("comparison", "Comparison", f"They cannot be compared in pairs: {error}.")]
 
 
 def _names(told: Sequence[Told]) -> list[str]:
@@ -185,27 +118,49 @@ def _names(told: Sequence[Told]) -> list[str]:
 
 def sections(told: Told) -> list[Section]:
     """Return what is known of a run, in the order of reading."""
-    report, said = told.report, told.predictions
-    found: list[Section | None] = [
-        summary_section(told.made_by, report, risk_coverage(said) if said and report else None, [])
-    ]
-    if report is not None and said is not None:
-        found += [
-            scores_section(report),
-            confusion_section(report, said),
-            calibration_section(said, told.held_out, told.card.temperature),
-            abstention_section(said, told.held_out),
-            unfamiliar_section(said),
-        ]
-    found.append(views_section([*([report] if report else []), *told.others]))
-    found.append(data_section(AuditReport.load(told.run.audit), told.records))
-    found.append(plan_section(told.plan))
-    if told.run.metrics.is_file():
-        found.append(training_section(*read_diagnosed(told.run.path)))
-    config = told.run.config.read_text(encoding="utf-8")
-    engine = report.engine if report else None
-    found.append(settings_section(told.name, config, told.plan.get("environment", {}), engine))
+    found = [*_judgement(told), *_made_from(told)]
     return [section for section in found if section is not None]
+
+
+def _judgement(told: Told) -> list[Section | None]:
+    """Return how good it is, how sure that is, and where it fails."""
+    report, said, slices = told.report, told.predictions, told.slices
+    if report is None or said is None:
+        return [summary_section(told.made_by, None, None, [])]
+    found = [f"it does worse on {slices.found[0].title}"] if slices is not None and slices.found else []
+    return [
+        summary_section(told.made_by, report, risk_coverage(said), found),
+        scores_section(report),
+        confusion_section(report, said),
+        None if told.ensemble is None else ensemble_section(told.ensemble),
+        calibration_section(said, told.held_out, told.card.temperature),
+        abstention_section(said, told.held_out),
+        unfamiliar_section(said),
+        None if slices is None else slices_section(slices),
+        views_section([report, *told.others]),
+        mistakes_section(_galleries(told, said)),
+    ]
+
+
+def _galleries(told: Told, said: Predictions) -> Galleries:
+    return galleries(
+        said,
+        out_of_fold=told.out_of_fold,
+        conflicting=() if told.audit is None else told.audit.conflicting_duplicates,
+        labels={record.id: record.label or "" for record in told.records},
+    )
+
+
+def _made_from(told: Told) -> list[Section | None]:
+    """Return pictures, plan, training and settings."""
+    engine = told.report.engine if told.report else None
+    environment = told.plan.get("environment", {})
+    return [
+        None if told.audit is None else data_section(told.audit, told.records),
+        None if told.ensemble is not None else plan_section(told.plan),
+        None if told.training is None else training_section(*told.training),
+        None if told.config is None else settings_section(told.name, told.config, environment, engine),
+    ]
 
 
 class Pictures:
