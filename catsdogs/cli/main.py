@@ -36,6 +36,7 @@ COMMANDS = {
     "explain": "draw what the model sees where in a picture",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",
+    "demo": "show how poisoned pictures plant a wrong boundary, and what shows them",
     "doctor": "say what was found on this machine and what 'auto' becomes",
     "cache": "show where caches lie and what they hold, or clear them",
 }

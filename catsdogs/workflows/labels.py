@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from catsdogs.core.errors import ConfigError, PictureError
+from catsdogs.core.errors import ConfigError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.printable import printable
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import AuditReport
 from catsdogs.data.layouts import names_of_classes
-from catsdogs.data.preparation import Pixels
 from catsdogs.data.splits import SPLITS, read_split
-from catsdogs.data.stream import read_picture
 from catsdogs.evaluation.labelcheck import Conflict, LabelCheck, LabelDoubt, check_labels
 from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress, say, table
@@ -27,7 +24,8 @@ from catsdogs.reporting.sheets import Tile, draw_sheet
 from catsdogs.workflows.corrections import Corrections
 from catsdogs.workflows.labelfile import write_labels
 from catsdogs.workflows.runfolder import RunFolder, open_run
-from catsdogs.workflows.seen import seen_by_embedded
+from catsdogs.workflows.seen import warn_of_seen
+from catsdogs.workflows.thumbnails import square_thumbnail
 
 _SHEET_PICTURES, _SHOWN_ROWS = 40, 10
 _TILE_PX, _PER_ROW = 200, 5
@@ -147,18 +145,14 @@ def _warn_of_seen(run: RunFolder, found: OutOfSample) -> None:
     if not (run.model / "model.json").is_file() or not load_card(run.model).embedded:
         return
     known = set(found.predictions.ids)
-    seen = sum(seen_by_embedded([record for record in found.records if record.id in known]))
-    if seen:
-        say(
-            f"warning: the embedded weights have learned from {seen:,} of these {len(known):,} pictures and "
-            "their labels: errors among those are hard to see"
-        )
+    warn_of_seen(
+        [record for record in found.records if record.id in known], "errors among those are hard to see"
+    )
 
 
 def _write(found: OutOfSample, path: Path, *, seed: int) -> tuple[LabelCheck, tuple[LabelDoubt, ...]]:
-    check, doubts = check_labels(
-        found.predictions, _conflicts(found.audit, found.records), origin=found.origin, seed=seed
-    )
+    conflicts = conflicts_among(found.audit, found.records)
+    check, doubts = check_labels(found.predictions, conflicts, origin=found.origin, seed=seed)
     corrections = found.corrections
     removed = {record.id: record.label or "" for record in corrections.removed}
     write_labels(path, doubts, given=corrections.given, removed=removed)
@@ -166,8 +160,8 @@ def _write(found: OutOfSample, path: Path, *, seed: int) -> tuple[LabelCheck, tu
     return check, doubts
 
 
-def _conflicts(audit: AuditReport, records: Sequence[ImageRecord]) -> dict[str, Conflict]:
-    """Return what is in a group of duplicates with several labels, as far as it is still so."""
+def conflicts_among(audit: AuditReport, records: Sequence[ImageRecord]) -> dict[str, Conflict]:
+    """Return which pictures have a duplicate with another label, as far as both are among the records."""
     labels = {record.id: record.label or "" for record in records}
     conflicts = {}
     for group in audit.conflicting_duplicates:
@@ -185,23 +179,16 @@ def _draw(path: Path, doubts: Sequence[LabelDoubt], records: Sequence[ImageRecor
     known = {record.id: record for record in records}
     tiles: list[Tile] = []
     for doubt in doubts:
-        try:
-            picture = read_picture(known[doubt.id], at_least_px=(_TILE_PX, _TILE_PX))
-        except (PictureError, KeyError):
+        pixels = square_thumbnail(known[doubt.id], _TILE_PX) if doubt.id in known else None
+        if pixels is None:
             continue  # it could be read once; the list has its row
         name = doubt.id if len(doubt.id) <= _MOST_IN_NAME else f"…{doubt.id[1 - _MOST_IN_NAME :]}"
-        tiles.append(Tile(_square(picture), f"{len(tiles) + 1}. {name}\n{doubt.caption}"))
+        tiles.append(Tile(pixels, f"{len(tiles) + 1}. {name}\n{doubt.caption}"))
     if tiles:
         rows = [tiles[start : start + _PER_ROW] for start in range(0, len(tiles), _PER_ROW)]
         headings = [""] * len(rows[0])
         save_figure(draw_sheet("Labels to look at, the most doubtful first", headings, rows), path)
     return bool(tiles)
-
-
-def _square(picture: Image.Image) -> Pixels:
-    """Return the whole picture within a white square."""
-    inside = ImageOps.pad(picture, (_TILE_PX, _TILE_PX), Image.Resampling.BILINEAR, color="white")
-    return np.asarray(inside)
 
 
 def _show(check: LabelCheck, doubts: Sequence[LabelDoubt]) -> None:

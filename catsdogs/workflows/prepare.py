@@ -34,7 +34,7 @@ from catsdogs.workflows.corrections import Corrections, read_corrections
 from catsdogs.workflows.familiarity import familiar_to_backbone
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import FIND, DataSettings
-from catsdogs.workflows.seen import seen_by_embedded
+from catsdogs.workflows.seen import warn_of_seen
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
@@ -208,11 +208,8 @@ def study_of(
         say(f"warning: --model.weights none: {settings.transfer.strategy} builds on random features")
     base = open_base(settings, class_names, training_pictures=_training(records), weights=weights)
     learned = [record for record in records if record.split in splits]
-    if base.embedded and (known := sum(seen_by_embedded(learned))):
-        say(
-            f"warning: the embedded weights have learned from {known:,} of these {len(learned):,} pictures "
-            "before: what cross-validation and validation say of them flatters"
-        )
+    if base.embedded:
+        warn_of_seen(learned, "what cross-validation and validation say of them flatters")
     found = study(
         base,
         learned,
