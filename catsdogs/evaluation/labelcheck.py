@@ -28,6 +28,8 @@ _CLOSE = 1e-6
 # Above every probability: a class without pictures is never confident.
 _NEVER = 2.0
 _RESAMPLES = 500
+# Below this agreement a list of label errors is mostly one of the model's.
+_TRUSTED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class LabelCheck:
         n: Pictures that were looked at.
         suspected: How many of them somebody should look at.
         errors: Estimated number of wrong labels, whichever they are. Confident mistakes of the model count.
+        agreement: Share of the labels that are the most probable class, in [0, 1].
         conflicting: Pictures with a duplicate of another label; they are suspected in any case.
         origin: Where the probabilities come from, in words.
         first: The first of the list, ``MOST_KEPT`` at most.
@@ -92,6 +95,7 @@ class LabelCheck:
     n: int
     suspected: int
     errors: Estimate
+    agreement: float
     conflicting: int
     origin: str
     first: tuple[LabelDoubt, ...]
@@ -101,6 +105,14 @@ class LabelCheck:
         """What was found, for one line."""
         looks = "looks" if self.suspected == 1 else "look"
         return f"{self.suspected:,} of {self.n:,} {looks} wrong"
+
+    @property
+    def caution(self) -> str:
+        """Why the list may be one of the model's mistakes; empty where the model is good enough."""
+        if self.agreement >= _TRUSTED:
+            return ""
+        agreed = f"the model agrees with {self.agreement:.0%} of the labels only"
+        return f"{agreed}: most of these are likely its own mistakes"
 
     @property
     def estimate(self) -> str:
@@ -114,6 +126,7 @@ class LabelCheck:
             "n": self.n,
             "suspected": self.suspected,
             "errors": self.errors.to_dict(),
+            "agreement": self.agreement,
             "conflicting": self.conflicting,
             "origin": self.origin,
             "first": [doubt.to_dict() for doubt in self.first],
@@ -168,6 +181,7 @@ def check_labels(
         n=len(doubts),
         suspected=sum(doubt.suspected for doubt in doubts),
         errors=estimated_errors(scored.probabilities, scored.labels, seed=seed),
+        agreement=float((scored.predicted == scored.labels).mean()),
         conflicting=len(conflicts),
         origin=origin,
         first=doubts[:MOST_KEPT],

@@ -24,6 +24,7 @@ from catsdogs.inference.writers.cells import cell, original
 REMOVE = "remove"
 _COLUMNS = ("path", "label", "given", "suggested", "probability", "score", "suspected", "reason", "checked")
 _NEEDED = ("path", "label")
+_CHECKED = "before"
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -45,11 +46,7 @@ class LabelRow:
 
 
 def write_labels(
-    path: Path,
-    doubts: Sequence[LabelDoubt],
-    *,
-    given: Mapping[str, str] | None = None,
-    removed: Mapping[str, str] | None = None,
+    path: Path, doubts: Sequence[LabelDoubt], *, earlier: Mapping[str, tuple[str, str]] | None = None
 ) -> None:
     """Write the list, the most doubtful first.
 
@@ -58,24 +55,27 @@ def write_labels(
     Args:
         path: Of the CSV.
         doubts: The list; their label is what training learned from.
-        given: Id -> the label that the layout gives a picture, where an earlier file has changed it.
-        removed: Id -> the same, for pictures that an earlier file has removed.
+        earlier: Id -> the label that the layout gives a picture, and what an earlier file has made of it.
 
     Raises:
         OutputError: The folder cannot be written.
     """
-    before = given or {}
+    known = {doubt.id for doubt in doubts}
+    before = earlier or {}
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(_COLUMNS)
         for doubt in doubts:
-            names = [cell(name) for name in (doubt.id, doubt.given, before.get(doubt.id, doubt.given))]
+            given, _ = before.get(doubt.id, (doubt.given, doubt.given))
+            names = [cell(name) for name in (doubt.id, doubt.given, given)]
             numbers = [_digits(doubt.probability), _digits(doubt.score)]
             suspected = "yes" if doubt.suspected else "no"
-            earlier = "changed before" if doubt.id in before else ""
-            writer.writerow([*names, cell(doubt.suggested), *numbers, suspected, cell(doubt.reason), earlier])
-        for id, label in (removed or {}).items():
-            writer.writerow([cell(id), REMOVE, cell(label), "", "", "", "no", "", "removed before"])
+            checked = _CHECKED if doubt.id in before else ""
+            reason = cell(doubt.reason)
+            writer.writerow([*names, cell(doubt.suggested), *numbers, suspected, reason, checked])
+        for id, (given, label) in before.items():
+            if id not in known:
+                writer.writerow([cell(id), cell(label), cell(given), "", "", "", "no", "", _CHECKED])
 
 
 def read_labels_file(path: str) -> list[LabelRow]:

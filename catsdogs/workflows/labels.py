@@ -22,7 +22,7 @@ from catsdogs.reporting.console import progress, say, table
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.sheets import Tile, draw_sheet
 from catsdogs.workflows.corrections import Corrections
-from catsdogs.workflows.labelfile import write_labels
+from catsdogs.workflows.labelfile import REMOVE, write_labels
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import warn_of_seen
 from catsdogs.workflows.thumbnails import square_thumbnail
@@ -59,6 +59,7 @@ def check_run_labels(run: RunFolder, *, seed: int = 0) -> LabelCheck | None:
         return None
     check, _ = _write(_cross_validated_before(run), run.labels, seed=seed)
     say(f"labels: {check.sentence}" + (f"; see {run.labels}" if check.suspected else ""))
+    _warn(check)
     return check
 
 
@@ -153,9 +154,10 @@ def _warn_of_seen(run: RunFolder, found: OutOfSample) -> None:
 def _write(found: OutOfSample, path: Path, *, seed: int) -> tuple[LabelCheck, tuple[LabelDoubt, ...]]:
     conflicts = conflicts_among(found.audit, found.records)
     check, doubts = check_labels(found.predictions, conflicts, origin=found.origin, seed=seed)
-    corrections = found.corrections
-    removed = {record.id: record.label or "" for record in corrections.removed}
-    write_labels(path, doubts, given=corrections.given, removed=removed)
+    earlier = {
+        id: (one.record.label or "", one.label or REMOVE) for id, one in found.corrections.by_id.items()
+    }
+    write_labels(path, doubts, earlier=earlier)
     write_json(path.with_suffix(".json"), check.to_dict())
     return check, doubts
 
@@ -203,3 +205,9 @@ def _show(check: LabelCheck, doubts: Sequence[LabelDoubt]) -> None:
     if rows:
         table("Labels to look at first", ("picture", "given", "probability", "reason"), rows)
     say(f"labels: {check.sentence}, by {check.origin}; {check.estimate}")
+    _warn(check)
+
+
+def _warn(check: LabelCheck) -> None:
+    if check.suspected and check.caution:
+        say(f"warning: {check.caution}")

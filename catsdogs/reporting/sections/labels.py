@@ -22,6 +22,8 @@ def labels_section(check: LabelCheck) -> Section:
     lead = f"{check.sentence.capitalize()}, by {check.origin}; {check.estimate}."
     if check.conflicting:
         lead += f" {check.conflicting:,} pictures have a duplicate with another label."
+    if suspects and check.caution:
+        lead += f" Beware: {check.caution}."
     return Section("labels", "Labels that look wrong", lead, _blocks(suspects, check.suspected))
 
 
