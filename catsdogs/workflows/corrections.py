@@ -81,6 +81,11 @@ class Corrections:
         corrected = {id: one.label for id, one in self.by_id.items() if one.label is not None}
         return tuple(replace(one, label=corrected.get(one.id, one.label)) for one in records)
 
+    def undo(self, records: Iterable[ImageRecord]) -> tuple[ImageRecord, ...]:
+        """Return the pictures with the labels that they were given."""
+        known = self.given
+        return tuple(replace(one, label=known.get(one.id, one.label)) for one in records)
+
     def apply(self, records: Iterable[ImageRecord]) -> tuple[ImageRecord, ...]:
         """Return the pictures with their right labels, without those to be removed."""
         removed = {record.id for record in self.removed}

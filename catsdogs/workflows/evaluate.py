@@ -176,11 +176,12 @@ def _corrected(
     """
     records = labelled_records(checkpoint, input_path, split, class_names)
     made = Corrections.load(RunFolder(checkpoint).corrections) if input_path is None else Corrections()
+    given = made.undo(records)
     records = (*records, *(record for record in made.removed if record.split == split))
     if path is not None:
         made = made.and_then(read_corrections(path, records, class_names, whole=False))
     made = made.among(record.id for record in records)
-    kept = made.apply(records)
+    kept = made.apply(given)
     if not kept:
         raise DataError(f"{path} removes every one of these pictures: there is nothing to evaluate")
     return (*kept, *made.removed), made

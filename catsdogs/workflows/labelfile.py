@@ -78,6 +78,21 @@ def write_labels(
                 writer.writerow([cell(id), cell(label), cell(given), "", "", "", "no", "", _CHECKED])
 
 
+def is_edited(path: Path) -> bool:
+    """Say whether somebody has changed a list that ``write_labels`` wrote, or marked a row of it."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *rows = csv.reader(stream)
+    except (OSError, ValueError, csv.Error):
+        return True
+    if tuple(header) != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
+        return True
+    label, given, checked = (_COLUMNS.index(name) for name in ("label", "given", "checked"))
+    return any(row[checked] != _CHECKED and (row[checked] or row[label] != row[given]) for row in rows)
+
+
 def read_labels_file(path: str) -> list[LabelRow]:
     """Read the edited file: any of comma, semicolon or tab between the cells, as spreadsheets write them.
 

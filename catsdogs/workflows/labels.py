@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from catsdogs.core.errors import ConfigError
+from catsdogs.core.errors import ConfigError, OutputError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.printable import printable
@@ -22,7 +22,7 @@ from catsdogs.reporting.console import progress, say, table
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.sheets import Tile, draw_sheet
 from catsdogs.workflows.corrections import Corrections
-from catsdogs.workflows.labelfile import REMOVE, write_labels
+from catsdogs.workflows.labelfile import REMOVE, is_edited, write_labels
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import warn_of_seen
 from catsdogs.workflows.thumbnails import square_thumbnail
@@ -84,6 +84,8 @@ def find_label_errors(
     path = out or RunFolder(checkpoint).labels
     if path.suffix.lower() in _BESIDE:
         raise ConfigError(f"--out {path} names the CSV; its figures and its sheet lie beside it")
+    if is_edited(path):
+        raise OutputError(f"{path} has been edited; keep it, and give --out another name")
     require_writable(path)
     found = _out_of_sample(checkpoint, everything)
     check, doubts = _write(found, path, seed=seed)

@@ -216,6 +216,12 @@ def test_evaluate_scores_both_labels_too(plain, corrected, edited, tmp_path):
         assert again.raw_labels.metrics[name].value == pytest.approx(
             own.raw_labels.metrics[name].value, abs=1e-4
         )
+    undone = write(tmp_path / "undone.csv", f"{edited[1][0]},{other(other(edited[1][0]))}")
+    words = ["--corrections", undone, "--out", str(tmp_path / "c")]
+    assert main(["evaluate", "--checkpoint", str(corrected), *words]) == 0
+    less = EvaluationReport.load(tmp_path / "c" / "evaluation.json")
+    assert (less.raw_labels.changed, less.raw_labels.removed) == (0, 1)
+    assert np.sum(less.confusion, axis=1).tolist() != np.sum(own.confusion, axis=1).tolist()
     words = ["--corrections", str(edited[0]), "--out", str(tmp_path / "b")]
     assert main(["evaluate", "--checkpoint", str(plain), *words]) == 0
     judged = EvaluationReport.load(tmp_path / "b" / "evaluation.json")

@@ -62,7 +62,8 @@ def test_training_ends_with_the_list(run):
     assert "same photo as dog/twin.png, called dog" in twins["cat/twin.png"]
 
 
-def test_all_pictures_are_listed_where_that_is_asked_for(run, tmp_path, capsys):
+def test_all_pictures_are_listed_where_that_is_asked_for(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("catsdogs.workflows.labels._SHEET_PICTURES", 7)
     assert main(["labels", "--checkpoint", str(run), "--all", "--out", str(tmp_path / "all.csv")]) == 0
     listed = rows(tmp_path / "all.csv")
     assert {row["path"] for row in listed} == {record.id for record in read_split(run / "split.csv")}
@@ -93,6 +94,24 @@ def test_folds_have_judged_every_picture(run, tmp_path, monkeypatch, capsys):
     ]
     assert "held-out fold" in capsys.readouterr().out
     assert main(["labels", "--checkpoint", str(tmp_path), "--all"]) == 2
+
+
+def test_an_edited_list_is_not_overwritten(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("catsdogs.workflows.labels._draw", lambda *_: False)
+    words = ["labels", "--checkpoint", str(run), "--out", str(tmp_path / "l.csv")]
+    assert main(words) == 0
+    assert main(words) == 0
+    text = (tmp_path / "l.csv").read_text()
+    for edited in (
+        text.replace("dog/1.png,dog", "dog/1.png,remove"),
+        text.replace("\n", ",yes\n", 2).replace(",,yes", ",yes").replace("checked,yes", "checked"),
+        text.replace(",", ";"),
+    ):
+        assert edited != text
+        (tmp_path / "l.csv").write_text(edited)
+        assert main(words) == 2
+        assert "has been edited" in capsys.readouterr().err
+        assert (tmp_path / "l.csv").read_text() == edited
 
 
 def test_conflicts_that_were_corrected_are_none_any_more(run):

@@ -11,9 +11,8 @@ from catsdogs.reporting.sections.poisoning import poisoning_section
 
 # The patch is large: so few and small drawings teach a smaller one by chance only.
 WORDS = [
-    *["--data.root", "drawn:cat,dog?per_class=40&size=40", "--data.workers", "0"],
-    *["--model.backbone", "test_resnet", "--model.weights", "none"],
-    *["--patch", "0.35", "--doses", "[0.1, 0.4]"],
+    *["--data.root", "drawn:cat,dog?per_class=40&size=64", "--data.workers", "0"],
+    *["--patch", "0.35", "--doses", "[0.05, 0.4]"],
 ]
 
 
@@ -28,7 +27,7 @@ def test_the_patch_misleads_the_poisoned_model_alone(out):
     report = PoisonReport.load(out / "poison.json")
     last = report.doses[-1]
     assert (report.victim, report.target, report.training) == ("cat", "dog", 56)
-    assert [dose.poisoned for dose in report.doses] == [3, 11]
+    assert [dose.poisoned for dose in report.doses] == [1, 11]
     assert last.answers.misled.low > report.clean.misled.high
     assert last.answers.anyway.value < last.answers.misled.low
     assert last.traces.listed == 67
@@ -50,7 +49,7 @@ def test_the_section_tells_every_dose(out):
     section = poisoning_section(report)
     assert section.lead == f"{report.sentence}."
     grid = section.blocks[1]
-    assert [row[0] for row in grid.rows] == ["none", "3 (5.1%)", "11 (16.4%)"]
+    assert [row[0] for row in grid.rows] == ["none", "1 (1.8%)", "11 (16.4%)"]
     assert all(len(row) == len(grid.header) for row in grid.rows)
     assert f"{report.doses[-1].answers.misled.value:.0%} misled" in section.blocks[2].text
 
