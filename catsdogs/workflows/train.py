@@ -137,7 +137,8 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         report = with_raw_labels(report, raw, corrections, seed=settings.seed)
         write_report(report, predictions, run.path)
         learned = [record for record in records if record.split == "train"]
-        write_slices(run.path, predictions, tests, audit=audit_of(run), training=learned, seed=settings.seed)
+        kept = corrections.apply(tests)
+        write_slices(run.path, predictions, kept, audit=audit_of(run), training=learned, seed=settings.seed)
         figures = report.to_dict()["metrics"]
         # Where a class is rare, never calling it by its name is accurate.
         rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))

@@ -30,7 +30,7 @@ def poisoning_section(report: PoisonReport) -> Section:
         (
             Words(how),
             Grid("Poisoned pictures, what they do and what shows them (95 % intervals)", HEADER, rows),
-            Drawing("Effect and traces by dose", draw_poison(report), _seen(report)),
+            Drawing("Effect and traces by dose", lambda: draw_poison(report), _seen(report)),
             Words(_LESSON),
         ),
     )
