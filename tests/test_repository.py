@@ -59,8 +59,8 @@ def test_the_version_is_one():
 def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
     commands = {"train", "plan", "preview", "capacity", "evaluate", "predict", "backbones", "draw"}
-    alone = {"cache", "compare", "diagnose", "doctor", "ensemble", "explain", "export", "tta", "tune"}
-    assert set(COMMANDS) == commands | alone
+    commands |= {"cache", "compare", "demo", "diagnose", "doctor", "ensemble", "explain", "export", "labels"}
+    assert set(COMMANDS) == commands | {"report", "tta", "tune"}
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 

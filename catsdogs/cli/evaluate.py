@@ -38,6 +38,12 @@ def run(arguments: list[str]) -> None:
         default=None,
         help="CSV with a column path and others, such as camera or age: are they where the model fails?",
     )
+    parser.add_argument(
+        "--corrections",
+        type=str | None,
+        default=None,
+        help="An edited labels.csv: figures on its labels, and on those that were given.",
+    )
     parser.add_argument("--seed", type=int, default=0, help="Of the bootstrap intervals.")
     options = parser.parse_args(arguments)
     tune_allocator()
@@ -50,5 +56,6 @@ def run(arguments: list[str]) -> None:
         split=options.split,
         out=Path(options.out) if options.out else None,
         slices=options.slices,
+        corrections_path=options.corrections,
         seed=options.seed,
     )

@@ -32,9 +32,11 @@ COMMANDS = {
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",
     "tta": "learn how much each view of a picture should count",
     "report": "write one page that tells a run, or several beside each other",
+    "labels": "list the labels that look wrong, as a CSV to edit and train with",
     "explain": "draw what the model sees where in a picture",
     "backbones": "say which backbone to take: accuracy, licence, speed here, and on your pictures",
     "draw": "write a folder of drawn cats and dogs to try things on",
+    "demo": "show how poisoned pictures plant a wrong boundary, and what shows them",
     "doctor": "say what was found on this machine and what 'auto' becomes",
     "cache": "show where caches lie and what they hold, or clear them",
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
+from catsdogs.core.rawlabels import RawLabels
 from catsdogs.core.viewsreport import ViewsReport
 
 
@@ -39,6 +40,7 @@ class EvaluationReport:
         mistakes: Most confident first.
         views: What several views have changed; None of a single one.
         engine: What computed it, such as ``openvino bf16``; None where that is not known.
+        raw_labels: The figures on the labels as given; None where nobody has corrected any of these.
     """
 
     split: str
@@ -52,6 +54,7 @@ class EvaluationReport:
     mistakes: Sequence[Mistake]
     views: ViewsReport | None = None
     engine: str | None = None
+    raw_labels: RawLabels | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; undefined figures become null."""
@@ -70,6 +73,7 @@ class EvaluationReport:
             "mistakes": [asdict(mistake) for mistake in self.mistakes],
             "views": None if self.views is None else self.views.to_dict(),
             "engine": self.engine,
+            "raw_labels": None if self.raw_labels is None else self.raw_labels.to_dict(),
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class EvaluationReport:
                 mistakes=tuple(Mistake(**plain) for plain in values["mistakes"]),
                 views=None if values.get("views") is None else ViewsReport.from_dict(values["views"]),
                 engine=values.get("engine"),
+                raw_labels=RawLabels.from_dict(values["raw_labels"]) if values.get("raw_labels") else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not an evaluation: {error}") from error

@@ -27,6 +27,7 @@ from catsdogs.models.modelcard import ModelCard, find_model, load_card
 from catsdogs.reporting.console import progress, say, show_report
 from catsdogs.workflows.applying import Applied, apply
 from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions
+from catsdogs.workflows.corrections import Corrections, read_corrections, say_raw_labels, with_raw_labels
 from catsdogs.workflows.gallery import write_gallery
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.seen import leave_out_seen
@@ -41,6 +42,7 @@ def evaluate(
     split: str = "test",
     out: Path | None = None,
     slices: str | None = None,
+    corrections_path: str | None = None,
     seed: int = 0,
 ) -> EvaluationReport | None:
     """Judge a model, show the figures and write ``evaluation.json``, ``slices.json`` and ``predictions.csv``.
@@ -53,6 +55,8 @@ def evaluate(
         out: Where the files go; by default the run folder for its plain test figures, and for others a folder
             in it named after split or input and views.
         slices: CSV with a ``path`` and further columns, whose values make slices as well.
+        corrections_path: A ``labels.csv`` that somebody has edited. It, and what the run was given, changes
+            labels and leaves pictures out; figures on the labels as given are reported too.
         seed: Of the bootstrap intervals.
 
     Returns:
@@ -63,7 +67,9 @@ def evaluate(
     """
     card = load_card(checkpoint)
     options.check(card)
-    records = leave_out_seen(labelled_records(checkpoint, input_path, split, card.class_names), card)
+    records, corrections = _corrected(checkpoint, input_path, split, card.class_names, corrections_path)
+    records = leave_out_seen(records, card)
+    corrections = corrections.among(record.id for record in records)
     if not records:
         raise DataError("the embedded model has learned from all of these pictures: they cannot judge it")
     labels = labels_of(records, card.class_names)
@@ -87,8 +93,10 @@ def evaluate(
     predictions = applied.predictions.with_labels(labels)
     if plain is not None and predictions.views is not None:
         predictions = replace(predictions, views=replace(predictions.views, plain=plain.predictions.logits))
+    predictions, raw = corrections.divide(predictions)
     report = report_on(predictions, split="input" if input_path else split, tta=options.tta, seed=seed)
     report = replace(report, engine=f"{applied.engine} {applied.precision}")
+    report = with_raw_labels(report, raw, corrections, seed=seed)
     if predictions.views is not None:
         apart = plain is None and plain_among(views, card.preprocess) is None
         compared = compare_views(
@@ -101,9 +109,12 @@ def evaluate(
         )
         report = replace(report, views=compared)
     write_report(report, predictions, folder)
-    write_gallery(folder / "gallery.png", predictions, records)
+    known = set(predictions.ids)
+    kept = tuple(record for record in records if record.id in known)
+    write_gallery(folder / "gallery.png", predictions, kept)
     show_report(report)
-    _write_slices(folder, predictions, records, checkpoint if input_path is None else None, extra, seed)
+    say_raw_labels(report)
+    _write_slices(folder, predictions, kept, checkpoint if input_path is None else None, extra, seed)
     say(f"written to {folder}: evaluation.json, slices.json, predictions.csv, gallery.png")
     return report
 
@@ -149,6 +160,31 @@ def labelled_records(
     if not records:
         raise ConfigError(f"{run.path} has no {split} pictures; choose another --split or give --input")
     return records
+
+
+def _corrected(
+    checkpoint: Path,
+    input_path: str | None,
+    split: str,
+    class_names: Sequence[str],
+    path: str | None,
+) -> tuple[tuple[ImageRecord, ...], Corrections]:
+    """Return the pictures with their right labels, those to be removed last, and what was corrected.
+
+    Raises:
+        UserError: There are no such pictures, or the file does not fit them.
+    """
+    records = labelled_records(checkpoint, input_path, split, class_names)
+    made = Corrections.load(RunFolder(checkpoint).corrections) if input_path is None else Corrections()
+    given = made.undo(records)
+    records = (*records, *(record for record in made.removed if record.split == split))
+    if path is not None:
+        made = made.and_then(read_corrections(path, records, class_names, whole=False))
+    made = made.among(record.id for record in records)
+    kept = made.apply(given)
+    if not kept:
+        raise DataError(f"{path} removes every one of these pictures: there is nothing to evaluate")
+    return (*kept, *made.removed), made
 
 
 def _learned_weights(card: ModelCard, options: ApplyOptions) -> ViewWeights | None:

@@ -32,7 +32,7 @@ from catsdogs.training.recipe import Loss, Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import AUTO, FreezePlan, Phase, Strategy, find_strategy
-from catsdogs.workflows.prepare import find_pictures_to_learn
+from catsdogs.workflows.prepare import corrections_of, find_pictures_to_learn
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import Start, assemble
 from catsdogs.workflows.study import open_base
@@ -62,6 +62,7 @@ def check_overfit(settings: TrainSettings, folder: Path | None) -> bool:
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists already; choose another --run for the check")
     layout = find_pictures_to_learn(settings)
+    layout = replace(layout, records=corrections_of(settings, layout).apply(layout.records))
     start = _start(strategy, layout, settings)
     pictures = _one_batch(layout, start, settings)
     found = _learn(strategy, start, pictures, settings)

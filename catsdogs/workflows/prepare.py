@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
+from catsdogs.workflows.corrections import Corrections, read_corrections
 from catsdogs.workflows.familiarity import familiar_to_backbone
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import FIND, DataSettings
-from catsdogs.workflows.seen import seen_by_embedded
+from catsdogs.workflows.seen import warn_of_seen
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import assemble
 from catsdogs.workflows.study import Base, open_base, study, write_features
@@ -86,16 +87,21 @@ def find_pictures_to_learn(settings: TrainSettings) -> DataLayout:
 
 
 def audit_and_split(settings: TrainSettings, layout: DataLayout, run: RunFolder) -> tuple[ImageRecord, ...]:
-    """Open every picture once, leave out the unreadable ones, and share the others out."""
+    """Open every picture once, leave out the unreadable ones, and share the others out.
+
+    What was corrected is written beside the split, which is drawn with the labels as given: a run with
+    corrections is judged on the pictures that one without is judged on.
+    """
+    corrections = corrections_of(settings, layout)
     workers = decoding_workers(settings.data.workers)
     with progress("auditing", len(layout.records)) as advance:
-        report = audit(layout.records, workers=workers, advance=advance)
+        report = audit(corrections.relabel(layout.records), workers=workers, advance=advance)
     report.save(run.audit)
     table("Audit", ("", ""), report.rows())
     for warning in report.warnings:
         say(f"warning: {warning}")
     readable = report.readable(layout.records)
-    _require_two_each(readable, layout.class_names)
+    _require_two_each(corrections.apply(readable), layout.class_names)
     records = split_records(
         readable,
         val_fraction=settings.data.val_fraction,
@@ -103,6 +109,10 @@ def audit_and_split(settings: TrainSettings, layout: DataLayout, run: RunFolder)
         seed=settings.seed,
         tie=report.ties,
     )
+    corrections = corrections.within(records)
+    if corrections:
+        corrections.save(run.corrections)
+    records = corrections.apply(records)
     write_split(run.split, records)
     shared = straddling(records, report.ties)
     if shared:
@@ -112,6 +122,20 @@ def audit_and_split(settings: TrainSettings, layout: DataLayout, run: RunFolder)
     _require_validation(settings, counts["val"])
     _warn_of_rare_classes(records)
     return records
+
+
+def corrections_of(settings: TrainSettings, layout: DataLayout) -> Corrections:
+    """Return what ``--data.corrections`` changes of these pictures.
+
+    Raises:
+        DataError: The file cannot be read, or names a picture or a class that is not there.
+    """
+    path = settings.data.corrections
+    if path is None:
+        return Corrections()
+    # A limit leaves pictures out that the file may well name.
+    whole = settings.data.limit_per_class is None
+    return read_corrections(path, layout.records, layout.class_names, whole=whole)
 
 
 def _require_validation(settings: TrainSettings, pictures: int) -> None:
@@ -160,15 +184,21 @@ def _choose(
 
 
 def study_of(
-    settings: TrainSettings, class_names: tuple[str, ...], records: Sequence[ImageRecord], run: RunFolder
+    settings: TrainSettings,
+    class_names: tuple[str, ...],
+    records: Sequence[ImageRecord],
+    run: RunFolder,
+    *,
+    splits: Collection[str] = ("train", "val"),
 ) -> tuple[Base, Study]:
-    """Open the backbone and extract the features of the training and validation pictures.
+    """Open the backbone and extract the features of the pictures that are learned from.
 
     Args:
         settings: Of the run.
         class_names: In the order of the labels.
-        records: All pictures, split; those of the test are not opened.
+        records: All pictures, split.
         run: Where the audit is.
+        splits: Whose pictures; those of the others are not opened.
 
     Raises:
         UserError: The backbone or the pictures cannot be used.
@@ -177,12 +207,9 @@ def study_of(
     if weights == RANDOM:
         say(f"warning: --model.weights none: {settings.transfer.strategy} builds on random features")
     base = open_base(settings, class_names, training_pictures=_training(records), weights=weights)
-    learned = [record for record in records if record.split in ("train", "val")]
-    if base.embedded and (known := sum(seen_by_embedded(learned))):
-        say(
-            f"warning: the embedded weights have learned from {known:,} of these {len(learned):,} pictures "
-            "before: what cross-validation and validation say of them flatters"
-        )
+    learned = [record for record in records if record.split in splits]
+    if base.embedded:
+        warn_of_seen(learned, "what cross-validation and validation say of them flatters")
     found = study(
         base,
         learned,

@@ -34,6 +34,21 @@ class RunFolder:
         return self.path / "split.csv"
 
     @property
+    def corrections(self) -> Path:
+        """Which labels somebody has corrected and which pictures removed, where any were."""
+        return self.path / "corrections.csv"
+
+    @property
+    def labels(self) -> Path:
+        """The labels that look wrong first, to be edited."""
+        return self.path / "labels.csv"
+
+    @property
+    def label_check(self) -> Path:
+        """How many labels look wrong, and the first of them."""
+        return self.path / "labels.json"
+
+    @property
     def plan(self) -> Path:
         """Strategy, numbers and speed settings; written last by prepare, so it says that prepare is done."""
         return self.path / "plan.json"

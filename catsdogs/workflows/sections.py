@@ -29,6 +29,7 @@ class DataSettings:
         group_by: Regular expression; pictures whose names match the same group stay in one split.
         download: Fetch Microsoft's public archive of cats and dogs (787 MB) first, into root or else data/.
         workers: Processes or threads that decode pictures; by default the processor's cores.
+        corrections: A labels.csv that somebody has edited: it changes labels and removes pictures.
         sampler: 'balanced' shows as many pictures of every class, those of rare ones several times an epoch;
             validation then weighs the classes alike too. 'natural' shows each picture once.
     """
@@ -40,6 +41,7 @@ class DataSettings:
     group_by: str | None = None
     download: bool = False
     workers: int | None = None
+    corrections: str | None = None
     sampler: Literal["natural", "balanced"] = "natural"
 
 

@@ -31,6 +31,19 @@ def seen_by_embedded(records: Sequence[ImageRecord]) -> list[bool]:
     return [bool(old) for old in known.contains(np.stack([one.thumbnail for one in found]))]
 
 
+def warn_of_seen(records: Sequence[ImageRecord], consequence: str) -> None:
+    """Tell how many pictures the embedded weights have learned from, and what follows from it.
+
+    Raises:
+        DataError: The list of what they have seen is damaged.
+    """
+    if known := sum(seen_by_embedded(records)):
+        say(
+            f"warning: the embedded weights have learned from {known:,} of these {len(records):,} pictures "
+            f"before: {consequence}"
+        )
+
+
 def leave_out_seen(records: Sequence[ImageRecord], card: ModelCard) -> tuple[ImageRecord, ...]:
     """Return the pictures that a model may be judged by, and name the others.
 

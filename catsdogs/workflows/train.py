@@ -29,9 +29,11 @@ from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.corrections import Corrections, say_raw_labels, with_raw_labels
 from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.familiarity import familiar_to_model, look
+from catsdogs.workflows.labels import check_run_labels
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.report import write_page
 from catsdogs.workflows.runfolder import RunFolder, open_run
@@ -125,18 +127,25 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     figures: dict[str, Any] = {}
     records = read_split(run.split)
     card = load_card(run.model)
-    tests = leave_out_seen([record for record in records if record.split == "test"], card)
-    if tests:
-        predictions = _predict(run, tests, "test")
+    corrections = Corrections.load(run.corrections)
+    removed = [record for record in corrections.removed if record.split == "test"]
+    tests = leave_out_seen([record for record in (*records, *removed) if record.split == "test"], card)
+    corrections = corrections.among(record.id for record in tests)
+    if len(tests) > len(corrections.removed):
+        predictions, raw = corrections.divide(_predict(run, tests, "test"))
         report = evaluate(predictions, split="test", tta="none", seed=settings.seed)
+        report = with_raw_labels(report, raw, corrections, seed=settings.seed)
         write_report(report, predictions, run.path)
         learned = [record for record in records if record.split == "train"]
-        write_slices(run.path, predictions, tests, audit=audit_of(run), training=learned, seed=settings.seed)
+        kept = corrections.apply(tests)
+        write_slices(run.path, predictions, kept, audit=audit_of(run), training=learned, seed=settings.seed)
         figures = report.to_dict()["metrics"]
         # Where a class is rare, never calling it by its name is accurate.
         rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
         for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
             say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
+        say_raw_labels(report)
+    check_run_labels(run, seed=settings.seed)
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
     write_json(run.summary, {**summary, **learnt, "test": figures})
     page = write_page([run.path], short=True)

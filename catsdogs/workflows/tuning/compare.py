@@ -60,6 +60,7 @@ def compare(
             seed=seed,
             tie=members.ties,
         )
+        records = members.corrections.apply(records)
         if not any(record.split == "test" for record in records):
             members.discard_if_alone()
             raise ConfigError("runs are compared on test pictures: --data.test_fraction must be more than 0")

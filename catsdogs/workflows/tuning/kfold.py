@@ -17,6 +17,7 @@ from catsdogs.evaluation.repeats import Spread, pool
 from catsdogs.inference.writers import write_predictions
 from catsdogs.reporting.console import say
 from catsdogs.reporting.repeats import show_folds
+from catsdogs.workflows.corrections import say_raw_labels, with_raw_labels
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.tuning.members import Members, Order
 
@@ -54,7 +55,7 @@ def cross_validate(settings: TrainSettings, path: Path, *, folds: int, include_t
         result, predictions = _judged(members, settings, used, held, number)
         results.append(result)
         parts.append(predictions)
-    _conclude(path, results, pool(parts), settings.seed)
+    _conclude(members, results, pool(parts), settings.seed)
 
 
 def _judged(
@@ -72,13 +73,18 @@ def _judged(
     return result, Predictions.load(run.path / "predictions.npz")
 
 
-def _conclude(path: Path, results: list[dict[str, Any]], predictions: Predictions, seed: int) -> None:
+def _conclude(members: Members, results: list[dict[str, Any]], predictions: Predictions, seed: int) -> None:
+    path = members.path
     report = evaluate(predictions, split="out-of-fold", tta="none", seed=seed)
+    corrections = members.corrections.among(predictions.ids)
+    _, raw = corrections.divide(predictions)
+    report = with_raw_labels(report, raw, corrections, seed=seed)
     spread = spread_of([result["metrics"] for result in results])
     write_predictions(path / "predictions.csv", predictions)
     written = {name: one.to_dict() for name, one in spread.items()}
     write_json(path / "cv.json", {"folds": results, "spread": written, "pooled": report.to_dict()})
     show_folds(results, spread, report)
+    say_raw_labels(report)
     say(f"written to {path}: cv.json, predictions.csv (each picture by the run that had not seen it)")
 
 

@@ -23,6 +23,7 @@ from catsdogs.data.audit import AuditReport
 from catsdogs.data.splits import write_split
 from catsdogs.reporting.aside import aside
 from catsdogs.reporting.console import figure_text, say
+from catsdogs.workflows.corrections import Corrections
 from catsdogs.workflows.prepare import pictures_of
 from catsdogs.workflows.processes import launched_together, process_rank
 from catsdogs.workflows.runfolder import RunFolder
@@ -117,6 +118,11 @@ class Members:
         """Id -> key, for pictures with duplicates."""
         return AuditReport.load(RunFolder(self.path).audit).ties
 
+    @property
+    def corrections(self) -> Corrections:
+        """What was corrected of their pictures."""
+        return Corrections.load(RunFolder(self.path).corrections)
+
     def complete(
         self, name: str, settings: TrainSettings, records: Sequence[ImageRecord], *, also: Sequence[Any] = ()
     ) -> RunFolder:
@@ -134,6 +140,8 @@ class Members:
         run = self.run(name)
         if not run.config.exists():
             write_split(run.split, records)
+            if corrections := self.corrections.within(records):
+                corrections.save(run.corrections)
             write_text(run.audit, RunFolder(self.path).audit.read_text(encoding="utf-8"))
             alone = replace(settings, trainer={**settings.trainer, "devices": 1})
             write_text(run.config, settings_text(alone))  # last: its presence says that the others are there

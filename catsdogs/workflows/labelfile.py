@@ -1,0 +1,145 @@
+"""The CSV of labels that a person edits in a spreadsheet, and that training takes back.
+
+The column ``label`` is the one to edit: another class, or ``remove`` to leave the picture out. ``checked`` is
+for the person alone: write anything there to know which rows have been looked at. Every other column is for
+reading. Rows and columns may be deleted, sorted and added, as long as ``path`` and ``label`` stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catsdogs.core.errors import DataError
+from catsdogs.core.files import replacing
+from catsdogs.core.printable import printable
+from catsdogs.evaluation.labelcheck import LabelDoubt
+from catsdogs.inference.writers.cells import cell, original
+
+REMOVE = "remove"
+_COLUMNS = ("path", "label", "given", "suggested", "probability", "score", "suspected", "reason", "checked")
+_NEEDED = ("path", "label")
+_CHECKED = "before"
+_DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """What a person says about a picture.
+
+    Attributes:
+        line: Of the file, from 1.
+        path: As the file names the picture.
+        label: As it was typed, without spaces around it; empty where nothing is said.
+        checked: Whether ``checked`` holds anything.
+    """
+
+    line: int
+    path: str
+    label: str
+    checked: bool
+
+
+def write_labels(
+    path: Path, doubts: Sequence[LabelDoubt], *, earlier: Mapping[str, tuple[str, str]] | None = None
+) -> None:
+    """Write the list, the most doubtful first.
+
+    What an earlier file has changed or removed is in it again, so that the new file may take its place.
+
+    Args:
+        path: Of the CSV.
+        doubts: The list; their label is what training learned from.
+        earlier: Id -> the label that the layout gives a picture, and what an earlier file has made of it.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    known = {doubt.id for doubt in doubts}
+    before = earlier or {}
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        for doubt in doubts:
+            given, _ = before.get(doubt.id, (doubt.given, doubt.given))
+            names = [cell(name) for name in (doubt.id, doubt.given, given)]
+            numbers = [_digits(doubt.probability), _digits(doubt.score)]
+            suspected = "yes" if doubt.suspected else "no"
+            checked = _CHECKED if doubt.id in before else ""
+            reason = cell(doubt.reason)
+            writer.writerow([*names, cell(doubt.suggested), *numbers, suspected, reason, checked])
+        for id, (given, label) in before.items():
+            if id not in known:
+                writer.writerow([cell(id), cell(label), cell(given), "", "", "", "no", "", _CHECKED])
+
+
+def is_edited(path: Path) -> bool:
+    """Say whether somebody has changed a list that ``write_labels`` wrote, or marked a row of it."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            header, *rows = csv.reader(stream)
+    except (OSError, ValueError, csv.Error):
+        return True
+    if tuple(header) != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
+        return True
+    label, given, checked = (_COLUMNS.index(name) for name in ("label", "given", "checked"))
+    return any(row[checked] != _CHECKED and (row[checked] or row[label] != row[given]) for row in rows)
+
+
+def read_labels_file(path: str) -> list[LabelRow]:
+    """Read the edited file: any of comma, semicolon or tab between the cells, as spreadsheets write them.
+
+    Rows without a path and a label are passed over.
+
+    Raises:
+        DataError: The file cannot be read, lacks a column, or a row has a label and no path.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+            lines = stream.readlines()
+        return list(_rows(path, lines))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {str(error.strerror).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV: {error}") from error
+
+
+def _rows(path: str, lines: Sequence[str]) -> Iterator[LabelRow]:
+    # Excel may begin a file with the delimiter that it holds.
+    skipped = bool(lines) and re.fullmatch(r"sep=.\s*", lines[0], re.IGNORECASE) is not None
+    header = lines[skipped] if len(lines) > skipped else ""
+    reader = csv.reader(lines[skipped:], delimiter=max(_DELIMITERS, key=header.count))
+    columns = [name.strip().casefold() for name in next(reader, [])]
+    _check_header(path, columns, header)
+    for values in reader:
+        row = dict(zip(columns, values, strict=False))
+        line = reader.line_num + skipped
+        label = original(row.get("label", "").strip())
+        name = row.get("path", "")
+        if not name.strip():
+            if label:
+                raise DataError(f"{path}, line {line}: the label {label!r} has no path")
+            continue
+        yield LabelRow(line, original(name), label, bool(row.get("checked", "").strip()))
+
+
+def _check_header(path: str, columns: Sequence[str], header: str) -> None:
+    counts = Counter(columns)
+    for name in _NEEDED:
+        if counts[name] != 1:
+            have = f"has the column {name} twice" if counts[name] else f"has no column {name}"
+            shown = printable(header.strip())[:80]
+            raise DataError(f"{path} {have}: its first line is {shown!r}, expected {','.join(_COLUMNS)}")
+
+
+def _digits(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
