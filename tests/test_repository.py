@@ -60,7 +60,7 @@ def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
     commands = {"train", "plan", "preview", "capacity", "evaluate", "predict", "backbones", "draw"}
     alone = {"cache", "compare", "diagnose", "doctor", "ensemble", "explain", "export", "tta", "tune"}
-    assert set(COMMANDS) == commands | alone
+    assert set(COMMANDS) == commands | alone | {"report", "robustness"}
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 
