@@ -124,12 +124,28 @@ def _of_shifts(report: ShiftReport) -> list[str]:
 def _of_attacks(report: AttackReport) -> list[str]:
     strongest = max(step.strength for series in report.series for step in series.steps)
     if report.halved_at is None:
-        return [f"no PGD up to {strongest:g}/255 halves the accuracy"]
+        return [f"no PGD up to {strongest:g}/255 halves the accuracy", *_overshooting(report)]
     pgd = {step.strength: step for series in report.series if series.name == "pgd" for step in series.steps}
     left = pgd[report.halved_at].accuracy
     return [
         f"{report.halved_at:g}/255 of PGD ({report.steps} steps) is enough to halve the accuracy: "
         f"{share(left)} of the answers stay right"
+        + (", by less than a file of 8 bits can hold" if report.halved_at < 1 else ""),
+        *_overshooting(report),
+    ]
+
+
+def _overshooting(report: AttackReport) -> list[str]:
+    """Say where the single step of FGSM goes too far, which looks like strength of the model and is none."""
+    steps = next((series.steps for series in report.series if series.name == "fgsm"), ())
+    if not steps:
+        return []
+    lowest, last = min(steps, key=lambda step: step.accuracy.value), steps[-1]
+    if last.accuracy.low <= lowest.accuracy.high:
+        return []
+    return [
+        f"the single step of FGSM goes too far at {last.strength:g}/255: more answers stay right than at "
+        f"{lowest.strength:g}/255; PGD shows that this is no strength of the model"
     ]
 
 

@@ -100,6 +100,17 @@ def test_a_failed_check_is_a_warning_in_words_and_is_unfolded_on_the_page() -> N
         assert last.folded is folded
 
 
+def test_a_single_step_that_goes_too_far_is_no_strength() -> None:
+    assert "too far" not in "\n".join(sentences(REPORT))
+    steps = tuple(step(s, "", a) for s, a in ((0.0, 0.98), (1.0, 0.1), (8.0, 0.3)))
+    attacks = replace(REPORT.attacks, halved_at=0.5, series=(Series("fgsm", steps), REPORT.attacks.series[1]))
+    pgd = Series("pgd", tuple(step(s, "", a) for s, a in ((0.0, 0.98), (0.5, 0.2))))
+    attacks = replace(attacks, series=(attacks.series[0], pgd))
+    words = "\n".join(sentences(replace(REPORT, attacks=attacks)))
+    assert "goes too far at 8/255: more answers stay right than at 1/255" in words
+    assert "by less than a file of 8 bits can hold" in words
+
+
 def test_a_model_that_stands_has_no_strength_that_halves_it() -> None:
     strong = replace(REPORT, attacks=replace(REPORT.attacks, halved_at=None))
     assert "no PGD up to 2/255 halves the accuracy" in sentences(strong)
