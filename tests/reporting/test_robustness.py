@@ -140,6 +140,6 @@ def test_the_section_and_the_figure_have_what_was_measured(left_out, tmp_path: P
         section.blocks
     )
     if not left_out:
-        for n, figure in enumerate([draw_robustness(report), *(drawing.figure for drawing in drawings)]):
+        for n, figure in enumerate([draw_robustness(report), *(drawing.figure() for drawing in drawings)]):
             save_figure(figure, tmp_path / f"{n}.png")
             assert (tmp_path / f"{n}.png").stat().st_size > 5000

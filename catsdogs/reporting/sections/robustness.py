@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from catsdogs.core.robustnessreport import AttackReport, CorruptionReport, RobustnessReport, ShiftReport
 from catsdogs.reporting.page.blocks import Block, Drawing, Grid, Section, Words
 from catsdogs.reporting.robustnessfigures import draw_attacks, draw_corruptions, draw_shifts
@@ -49,7 +51,7 @@ def _corruption_drawing(report: CorruptionReport) -> Drawing:
         mild, harsh = series.steps[0].accuracy.value, series.steps[-1].accuracy.value
         ends.append(f"{title_of(series.name)} from {mild:.1%} to {harsh:.1%}")
     text = f"Clean accuracy {share(report.clean)}. From the mildest to the harshest: {'; '.join(ends)}."
-    return Drawing("Accuracy under corruption", draw_corruptions(report), text)
+    return Drawing("Accuracy under corruption", partial(draw_corruptions, report), text)
 
 
 def _shift_drawing(report: ShiftReport) -> Drawing:
@@ -58,7 +60,7 @@ def _shift_drawing(report: ShiftReport) -> Drawing:
         for step in report.steps
     ]
     text = f"Pictures with another answer in one direction of four or more. {'; '.join(told)}."
-    return Drawing("Moved by a few pixels", draw_shifts(report), text)
+    return Drawing("Moved by a few pixels", partial(draw_shifts, report), text)
 
 
 def _attack_drawing(report: AttackReport) -> Drawing:
@@ -68,7 +70,7 @@ def _attack_drawing(report: AttackReport) -> Drawing:
         for series in report.series
     ]
     text = f"Accuracy by the largest change of a value in 1/255. {'; '.join(told)}."
-    return Drawing("Accuracy under attack", draw_attacks(report), text)
+    return Drawing("Accuracy under attack", partial(draw_attacks, report), text)
 
 
 def _checks(report: RobustnessReport) -> Grid:
