@@ -60,7 +60,7 @@ def test_the_public_surface():
     assert sorted(catsdogs.__all__) == ["__version__", "load"]
     commands = {"train", "plan", "preview", "capacity", "evaluate", "predict", "backbones", "draw"}
     commands |= {"cache", "compare", "demo", "diagnose", "doctor", "ensemble", "explain", "export", "labels"}
-    assert set(COMMANDS) == commands | {"report", "tta", "tune"}
+    assert set(COMMANDS) == commands | {"report", "robustness", "tta", "tune"}
     with pytest.raises(AttributeError):
         _ = catsdogs.nothing
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "diagnose": "say what learning curves show, of runs or of any CSV, and draw them",
     "evaluate": "judge a model on the pictures it was not trained on, or on any labelled ones",
     "compare": "say whether one run is better than another, picture by picture",
+    "robustness": "measure what noise, blur, JPEG, small shifts and attacks do to a model's answers",
     "predict": "classify a folder, zip, file or list of pictures",
     "ensemble": "make one model of several, and say what that brought and why not more",
     "export": "write a model as ONNX, OpenVINO or torch.export, and how far that is from torch",

@@ -9,9 +9,11 @@ JAIR 70; ties between confident classes and the calibration of the joint as in c
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,6 +146,18 @@ class LabelCheck:
             return cls(**dict(values) | {"errors": Estimate.from_dict(values["errors"]), "first": first})
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not a check of labels: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> LabelCheck:
+        """Read ``labels.json``.
+
+        Raises:
+            DataError: The file is missing or is no such check.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, DataError) as error:
+            raise DataError(f"{path} is not a check of labels: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class Predictor:
         keep_views: Tell what each view said, too.
         keep_features: Tell what the head was given, too.
         familiarity: Tell of each picture how strange it is, by this.
+        draw: Makes the random views, in place of what training did to pictures.
         workers: Threads that decode pictures.
     """
 
@@ -76,9 +77,11 @@ class Predictor:
         keep_views: bool = False,
         keep_features: bool = False,
         familiarity: Familiarity | None = None,
+        draw: Draw | None = None,
         workers: int,
     ) -> None:
         self.engine, self._card = engine, card
+        self._draw = draw
         self._views = parse_views(tta, card.preprocess)
         self._merge = merging(card, self._views, merge)
         self._plain = plain_among(self._views, card.preprocess)
@@ -111,7 +114,7 @@ class Predictor:
             views=views,
             batch_size=max(1, size // len(views)),
             workers=self._workers,
-            draw=_draw(self._card) if views[0].draw else None,
+            draw=(self._draw or _draw(self._card)) if views[0].draw else None,
         )
         score = partial(self.engine.stream, features=self.keeps_features or self.knows_strange_pictures)
         for batch, rows in packed(stream, score, size=size):

@@ -76,10 +76,10 @@ def evaluate(
     extra = user_columns(slices, records)
     learned = _learned_weights(card, options)
     if input_path is None:
-        _say_flattered(RunFolder(checkpoint), split)
+        say_flattered(RunFolder(checkpoint), split)
     if learned is not None:
         _say_flattering_weights(learned, "input" if input_path else split)
-    folder = out or _default_folder(checkpoint, input_path, split, options)
+    folder = out or default_folder(checkpoint, input_path, split, options)
     require_writable(folder / "evaluation.json")
     applied = _predict(checkpoint, records, options)
     views = parse_views(options.tta, card.preprocess)
@@ -204,7 +204,7 @@ def _predict(checkpoint: Path, records: Sequence[ImageRecord], options: ApplyOpt
         return apply(checkpoint, records, options, keep_views=options.tta != DEFAULTS.tta, advance=advance)
 
 
-def _say_flattered(run: RunFolder, split: str) -> None:
+def say_flattered(run: RunFolder, split: str) -> None:
     """Tell where the model has learned from the very pictures that judge it."""
     if split in learned_from(run):
         say(f"warning: the model has learned from the {split} pictures; these figures flatter it")
@@ -229,7 +229,7 @@ def write_report(report: EvaluationReport, predictions: Predictions, folder: Pat
     write_predictions(folder / "predictions.csv", predictions)
 
 
-def _default_folder(checkpoint: Path, input_path: str | None, split: str, options: ApplyOptions) -> Path:
+def default_folder(checkpoint: Path, input_path: str | None, split: str, options: ApplyOptions) -> Path:
     """Return the run folder for what a run says of itself; anything else must not replace that."""
     model = find_model(checkpoint)
     home = model.parent if model.name == "model" else model

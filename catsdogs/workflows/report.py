@@ -23,9 +23,11 @@ from catsdogs.reporting.sections.calibration import calibration_section
 from catsdogs.reporting.sections.comparison import comparison_section
 from catsdogs.reporting.sections.data import data_section
 from catsdogs.reporting.sections.ensemble import ensemble_section
+from catsdogs.reporting.sections.labels import labels_section
 from catsdogs.reporting.sections.mistakes import mistakes_section
 from catsdogs.reporting.sections.overview import overview_section
 from catsdogs.reporting.sections.plan import plan_section
+from catsdogs.reporting.sections.robustness import robustness_section
 from catsdogs.reporting.sections.scores import confusion_section, scores_section
 from catsdogs.reporting.sections.settings import settings_section
 from catsdogs.reporting.sections.slices import slices_section
@@ -128,6 +130,7 @@ def _judgement(told: Told) -> list[Section | None]:
     if report is None or said is None:
         return [summary_section(told.made_by, None, None, [])]
     found = [f"it does worse on {slices.found[0].title}"] if slices is not None and slices.found else []
+    found += [f"of the labels, {told.labels.sentence}"] if told.labels and told.labels.suspected else []
     return [
         summary_section(told.made_by, report, risk_coverage(said), found),
         scores_section(report),
@@ -137,6 +140,7 @@ def _judgement(told: Told) -> list[Section | None]:
         abstention_section(said, told.held_out),
         unfamiliar_section(said),
         None if slices is None else slices_section(slices),
+        None if told.robustness is None else robustness_section(told.robustness),
         views_section([report, *told.others]),
         mistakes_section(_galleries(told, said)),
     ]
@@ -156,6 +160,7 @@ def _made_from(told: Told) -> list[Section | None]:
     engine = told.report.engine if told.report else None
     environment = told.plan.get("environment", {})
     return [
+        None if told.labels is None else labels_section(told.labels),
         None if told.audit is None else data_section(told.audit, told.records),
         None if told.ensemble is not None else plan_section(told.plan),
         None if told.training is None else training_section(*told.training),

@@ -12,9 +12,11 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.report import EvaluationReport
+from catsdogs.core.robustnessreport import RobustnessReport
 from catsdogs.data.audit import AuditReport
 from catsdogs.data.splits import read_split
 from catsdogs.evaluation.diagnosis import Diagnosis
+from catsdogs.evaluation.labelcheck import LabelCheck
 from catsdogs.evaluation.learningcurves import LearningCurve
 from catsdogs.evaluation.slices import SlicesReport
 from catsdogs.models.modelcard import ModelCard, load_card
@@ -23,7 +25,7 @@ from catsdogs.workflows.heldout import heldout
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.slicing import SLICES
 
-_ENSEMBLE = "ensemble.json"
+_ENSEMBLE, _ROBUSTNESS = "ensemble.json", "robustness.json"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ class Told:
         """Where it does worse on the test pictures."""
         place = self.run.path / SLICES
         return SlicesReport.load(place) if place.is_file() else None
+
+    @cached_property
+    def labels(self) -> LabelCheck | None:
+        """Which labels look wrong."""
+        place = self.run.labels.with_suffix(".json")
+        return LabelCheck.load(place) if place.is_file() else None
+
+    @cached_property
+    def robustness(self) -> RobustnessReport | None:
+        """What changes of the pictures do to the answers."""
+        place = self.run.path / _ROBUSTNESS
+        return RobustnessReport.load(place) if place.is_file() else None
 
     @cached_property
     def out_of_fold(self) -> Predictions | None:

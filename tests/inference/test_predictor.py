@@ -72,6 +72,20 @@ class TestPredict:
         assert set(predictions.labels) == {UNLABELLED}
         assert predictions.logits.std(axis=0).min() > 0.1  # the test can tell pictures apart
 
+    def test_random_views_are_drawn_as_one_is_told(self, runner, good) -> None:
+        def draw(picture: Image.Image, number: int):
+            return 255 - prepare(picture, SPEC) // number
+
+        predictor = Predictor(
+            runner, CARD, tta="random:2", merge="mean", keep_views=True, draw=draw, workers=2
+        )
+        views = collect(predictor.answers(good), CARD.class_names).views
+        pixels = [prepare(Image.open(Path(record.root, record.name)), SPEC) for record in good]
+        for number, said in enumerate(views.logits, start=1):
+            expected = runner.logits(255 - np.stack(pixels) // number) / CARD.temperature
+            np.testing.assert_allclose(said, expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(views.plain, by_hand(runner, good), rtol=0, atol=1e-5)
+
     def test_flip_is_the_mean_of_the_probabilities_of_a_picture_and_its_mirror_image(
         self, runner, good
     ) -> None:

@@ -1,0 +1,1 @@
+"""Changed pictures: corrupted, moved, attacked. It makes them; ``evaluation`` judges what a model says."""
