@@ -15,6 +15,8 @@ _SIZE = re.compile(r' (?:width|height)="[^"]*pt"')
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 _GROUP = re.compile(r'<g id="[^"]*"')
 _FONT = re.compile(r"font-family: [^;\"]*;? ?")
+_NAME = re.compile(r'\bid="([^"]+)"')
+_REFERENCE = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')
 # matplotlib's defaults for lines and letters, and for paper; other colours are data and stay.
 _INK, _PAPER = "#000000", "#ffffff"
 
@@ -35,4 +37,10 @@ def to_svg(figure: Figure, name: str) -> str:
     text = f"{_SIZE.sub('', head)}>{rest}"
     for pattern, put in ((_STYLE, ""), (_GROUP, "<g"), (_FONT, "")):
         text = pattern.sub(put, text)
-    return text.replace(_INK, "currentColor").replace(_PAPER, "var(--paper)").strip()
+    return _renamed(text, name).replace(_INK, "currentColor").replace(_PAPER, "var(--paper)").strip()
+
+
+def _renamed(text: str, name: str) -> str:
+    """Number the inner names: matplotlib makes those of clip paths from addresses in memory."""
+    known = {old: f"{name}-{number}" for number, old in enumerate(dict.fromkeys(_NAME.findall(text)))}
+    return _REFERENCE.sub(lambda found: f"{found[1]}{known.get(found[2], found[2])}", text)
