@@ -22,6 +22,9 @@ Kurakin et al. 2017, so that nothing is left to chance.
 
 from __future__ import annotations
 
+import contextlib
+import logging.config
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +167,8 @@ def to_planes(pixels: Pixels) -> npt.NDArray[np.float32]:
 
 def _estimator(model: nn.Module, shape: tuple[int, int, int], classes: int, on_gpu: bool) -> Any:
     try:
-        from art.estimators.classification import PyTorchClassifier
+        with _logging_left_alone():
+            from art.estimators.classification import PyTorchClassifier
     except (ImportError, OSError) as error:  # it writes a folder when it is imported
         raise ConfigError(
             "attacks need the Adversarial Robustness Toolbox: pip install 'catsdogs[robust]', or leave them "
@@ -178,6 +182,17 @@ def _estimator(model: nn.Module, shape: tuple[int, int, int], classes: int, on_g
         clip_values=(0.0, 1.0),
         device_type="gpu" if on_gpu else "cpu",
     )
+
+
+@contextlib.contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """Keep the toolbox from configuring logging when it is imported, which closes every other handler."""
+    before = logging.config.dictConfig
+    logging.config.dictConfig = lambda _: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        logging.config.dictConfig = before
 
 
 def _method(estimator: Any, attack: Attack, batch: int) -> Any:

@@ -13,6 +13,7 @@ from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.report import EvaluationReport
+from catsdogs.core.viewsreport import ViewsReport
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.data.splits import SPLITS, read_split
@@ -99,14 +100,7 @@ def evaluate(
     report = with_raw_labels(report, raw, corrections, seed=seed)
     if predictions.views is not None:
         apart = plain is None and plain_among(views, card.preprocess) is None
-        compared = compare_views(
-            predictions,
-            merge=_told(options.merge, learned),
-            weights=learned.order(predictions.views.names) if learned else None,
-            picture_s=applied.picture_s,
-            computed=len(views) + apart,
-            seed=seed,
-        )
+        compared = _compare_views(predictions, options, learned, applied, len(views) + apart, seed)
         report = replace(report, views=compared)
     write_report(report, predictions, folder)
     known = set(predictions.ids)
@@ -117,6 +111,26 @@ def evaluate(
     _write_slices(folder, predictions, kept, checkpoint if input_path is None else None, extra, seed)
     say(f"written to {folder}: evaluation.json, slices.json, predictions.csv, gallery.png")
     return report
+
+
+def _compare_views(
+    predictions: Predictions,
+    options: ApplyOptions,
+    learned: ViewWeights | None,
+    applied: Applied,
+    computed: int,
+    seed: int,
+) -> ViewsReport:
+    """Return what the views have changed; ``computed`` of them were asked of the network."""
+    assert predictions.views is not None
+    return compare_views(
+        predictions,
+        merge=_told(options.merge, learned),
+        weights=learned.order(predictions.views.names) if learned else None,
+        picture_s=applied.picture_s,
+        computed=computed,
+        seed=seed,
+    )
 
 
 def _write_slices(

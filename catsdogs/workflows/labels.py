@@ -58,8 +58,10 @@ def check_run_labels(run: RunFolder, *, seed: int = 0) -> LabelCheck | None:
     if not run.out_of_fold.is_file():
         return None
     check, _ = _write(_cross_validated_before(run), run.labels, seed=seed)
-    say(f"labels: {check.sentence}" + (f"; see {run.labels}" if check.suspected else ""))
-    _warn(check)
+    if check.caution:
+        say(f"labels: not to be judged by this model: {check.caution}")
+    else:
+        say(f"labels: {check.sentence}" + (f"; see {run.labels}" if check.suspected else ""))
     return check
 
 

@@ -130,7 +130,8 @@ def _judgement(told: Told) -> list[Section | None]:
     if report is None or said is None:
         return [summary_section(told.made_by, None, None, [])]
     found = [f"it does worse on {slices.found[0].title}"] if slices is not None and slices.found else []
-    found += [f"of the labels, {told.labels.sentence}"] if told.labels and told.labels.suspected else []
+    if told.labels is not None and told.labels.suspected and not told.labels.caution:
+        found.append(f"of the labels, {told.labels.sentence}")
     return [
         summary_section(told.made_by, report, risk_coverage(said), found),
         scores_section(report),

@@ -124,32 +124,39 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
         learnt = {"diagnosis": diagnosis.to_dict()}
         if run.watch.exists():
             save_figure(draw_watch(read_metrics(run.watch)), run.watch_figure)
-    figures: dict[str, Any] = {}
-    records = read_split(run.split)
-    card = load_card(run.model)
-    corrections = Corrections.load(run.corrections)
-    removed = [record for record in corrections.removed if record.split == "test"]
-    tests = leave_out_seen([record for record in (*records, *removed) if record.split == "test"], card)
-    corrections = corrections.among(record.id for record in tests)
-    if len(tests) > len(corrections.removed):
-        predictions, raw = corrections.divide(_predict(run, tests, "test"))
-        report = evaluate(predictions, split="test", tta="none", seed=settings.seed)
-        report = with_raw_labels(report, raw, corrections, seed=settings.seed)
-        write_report(report, predictions, run.path)
-        learned = [record for record in records if record.split == "train"]
-        kept = corrections.apply(tests)
-        write_slices(run.path, predictions, kept, audit=audit_of(run), training=learned, seed=settings.seed)
-        figures = report.to_dict()["metrics"]
-        # Where a class is rare, never calling it by its name is accurate.
-        rare = rare_classes(Counter(record.label or "" for record in records if record.split == "train"))
-        for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
-            say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
-        say_raw_labels(report)
+    figures = _judge_tests(settings, run)
     check_run_labels(run, seed=settings.seed)
+    card = load_card(run.model)
     summary = {"strategy": plan["strategy"], "temperature": card.temperature, "training": dict(card.training)}
     write_json(run.summary, {**summary, **learnt, "test": figures})
     page = write_page([run.path], short=True)
     say(f"done: {run.path} (model in {run.model}; {page} tells it all)")
+
+
+def _judge_tests(settings: TrainSettings, run: RunFolder) -> dict[str, Any]:
+    """Judge the best model on the test pictures and return the figures; none where there are no pictures."""
+    records = read_split(run.split)
+    corrections = Corrections.load(run.corrections)
+    removed = [record for record in corrections.removed if record.split == "test"]
+    asked = [record for record in (*records, *removed) if record.split == "test"]
+    tests = leave_out_seen(asked, load_card(run.model))
+    corrections = corrections.among(record.id for record in tests)
+    if len(tests) <= len(corrections.removed):
+        return {}
+    predictions, raw = corrections.divide(_predict(run, tests, "test"))
+    report = evaluate(predictions, split="test", tta="none", seed=settings.seed)
+    report = with_raw_labels(report, raw, corrections, seed=settings.seed)
+    write_report(report, predictions, run.path)
+    learned = [record for record in records if record.split == "train"]
+    kept = corrections.apply(tests)
+    write_slices(run.path, predictions, kept, audit=audit_of(run), training=learned, seed=settings.seed)
+    # Where a class is rare, never calling it by its name is accurate.
+    rare = rare_classes(Counter(record.label or "" for record in learned))
+    for name in ("accuracy", *(["balanced_accuracy"] if rare else []), "log_loss"):
+        say(f"test {name.replace('_', ' ')}: {figure_text(name, report.metrics[name])}")
+    say_raw_labels(report)
+    figures: dict[str, Any] = report.to_dict()["metrics"]
+    return figures
 
 
 def _learn_from_held_out(run: RunFolder) -> None:

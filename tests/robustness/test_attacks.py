@@ -1,5 +1,7 @@
 """Attacks: against models whose worst pictures are known, and against every kind of head."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,3 +215,19 @@ def test_a_model_without_gradients_is_refused() -> None:
     classifier.backbone = Broken()
     with pytest.raises(ConfigError, match="no gradient"):
         Attacker(classifier, card)
+
+
+@pytest.mark.slow
+def test_logging_is_left_as_it_is(tmp_path) -> None:
+    """Imported by itself the toolbox closes the handlers of the whole program."""
+    script = (
+        "import logging, torch\n"
+        "from catsdogs.robustness.attacks import _estimator\n"
+        f"handler = logging.FileHandler({str(tmp_path / 'log.txt')!r})\n"
+        "stream = handler.stream\n"
+        "_estimator(torch.nn.Flatten(), (3, 4, 4), 48, False)\n"
+        "assert not stream.closed\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
