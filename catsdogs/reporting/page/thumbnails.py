@@ -1,4 +1,4 @@
-"""Small pictures inside the page, each once however often it is shown."""
+"""Small pictures inside the page, each read once however often it is shown."""
 
 from __future__ import annotations
 
