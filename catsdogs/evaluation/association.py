@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from catsdogs.core.columns import Column, NumberColumn
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import bootstrap, percentile_interval
+from catsdogs.evaluation.intervals import LEVEL, bootstrap, percentile_interval
 
 # Beyond this an AUROC is worth a warning, if its interval is. Cats and dogs of Kaggle reach 0.59.
 TELLING = 0.1
@@ -32,17 +33,24 @@ class ClassDifference:
         more: What its pictures are more often: ``dark``.
         auroc: Of finding the class by the property, with the side chosen that is above 0.5; the interval may
             reach below. 0.5 is no difference, 1 is a property that gives the class away.
+        among: How many differences were looked at: the more, the likelier one of them is chance.
     """
 
     column: str
     of_class: str
     more: str
     auroc: Estimate
+    among: int = 1
 
     @property
     def telling(self) -> bool:
-        """Whether a model could learn the property in place of the class."""
-        return self.auroc.low > 0.5 + TELLING
+        """Whether a model could learn the property in place of the class.
+
+        The lower limit is moved for the number of differences (Bonferroni), as that of a normal figure.
+        """
+        tail = (1 - LEVEL) / 2
+        wider = NormalDist().inv_cdf(1 - tail / self.among) / NormalDist().inv_cdf(1 - tail)
+        return self.auroc.value - wider * (self.auroc.value - self.auroc.low) > 0.5 + TELLING
 
     def sentence(self) -> str:
         """Return one line about it."""
@@ -56,6 +64,7 @@ class ClassDifference:
             "of_class": self.of_class,
             "more": self.more,
             "auroc": self.auroc.to_dict(),
+            "among": self.among,
         }
 
     @classmethod
@@ -87,7 +96,8 @@ def class_differences(
         for more, auroc in [_told(values, labels[chosen] == label, low, high, seed)]
         if auroc.defined
     ]
-    return tuple(sorted(found, key=lambda one: -one.auroc.value))
+    counted = (replace(one, among=len(found)) for one in found)
+    return tuple(sorted(counted, key=lambda one: -one.auroc.value))
 
 
 def _scores(column: Column) -> Iterator[tuple[str, str, str, FloatArray]]:

@@ -49,3 +49,14 @@ def test_of_three_classes_each_is_told_from_the_others():
 def test_a_difference_survives_its_file():
     (found,) = class_differences([brightness(-1.0)], LABELS, ("cat", "dog"))
     assert ClassDifference.from_dict(found.to_dict()) == found
+
+
+def test_small_sets_without_a_difference_give_hardly_ever_a_warning():
+    warned = 0
+    for seed in range(60):
+        chance = np.random.default_rng(seed)
+        columns = [NumberColumn(f"c{n}", chance.normal(size=40), "low", "high") for n in range(8)]
+        found = class_differences(columns, np.arange(40) % 2, ("cat", "dog"), seed=seed)
+        assert all(one.among == 8 for one in found)
+        warned += any(one.telling for one in found)
+    assert warned <= 3

@@ -21,7 +21,7 @@ _HOW = (
     "square root of the log loss. It is corrected for all {n} slices, which overlap: were no slice worse "
     "than the rest, it would name one in at most 5 of 100 evaluations. Some slices are harder for any model, "
     "such as blurred photos. It is called a bias where the property tells the classes apart in the training "
-    "pictures as well (AUROC beyond 0.6 with its interval): then the model may have learned the property."
+    "pictures as well (AUROC beyond 0.6, allowing for all properties): then the model may have learned that."
 )
 
 
