@@ -31,6 +31,7 @@ demo: $(READY)  ## Transfer to drawn cats and dogs, evaluate, predict: a few min
 		--change "--model.weights none --model.backbone catsdogs_cnn --network.width 32"
 	@echo
 	@echo "Everything was drawn by catsdogs. Look at:"
+	@echo "  runs/demo/report.html      all of it on one page (catsdogs report runs/demo draws the figures, too)"
 	@echo "  runs/demo/evidence.png     why this strategy was chosen"
 	@echo "  runs/demo/gallery.png      mistakes and doubts"
 	@echo "  runs/demo/curves.png       how the training went"
