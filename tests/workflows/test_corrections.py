@@ -248,6 +248,7 @@ def interrupt(*_):
     raise InterruptedError
 
 
+@pytest.mark.slow
 def test_folds_learn_from_corrected_labels(edited, tmp_path):
     changed, removed, learned, dropped = edited[1]
     words = ["--folds", "2", "--include_test", "true", "--run", str(tmp_path / "cv")]

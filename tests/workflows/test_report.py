@@ -187,8 +187,7 @@ def watched(browser):
 
 
 class TestInABrowser:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("width", [1100, 390])
+    @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (390, "dark")])
     def test_it_fits_the_window_and_is_not_blank(self, runs, watched, width, scheme, tmp_path) -> None:
         from PIL import Image
 

@@ -66,6 +66,7 @@ def measured(run: Path, *words: str) -> int:
     return main(["robustness", "--checkpoint", str(run), "--precision", "fp32", *words])
 
 
+@pytest.mark.slow
 def test_one_picture_a_class_and_a_broken_file(run: Path, capsys) -> None:
     assert measured(run) == 0
     shown = capsys.readouterr().out
