@@ -110,6 +110,7 @@ def test_l2_sp_keeps_the_backbone_near_its_start_also_after_a_resume(tmp_path):
     assert moved(near) < 0.5 * moved(far)
 
 
+@pytest.mark.slow
 def test_a_soup_is_kept_where_validation_says_that_it_is_no_worse(tmp_path, capsys):
     words = [*FULL, "--transfer.epochs", "4", "--averaging.kind", "soup", "--averaging.models", "3"]
     place = run(

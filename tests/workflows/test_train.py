@@ -234,7 +234,7 @@ def test_two_processes_killed_and_resumed_are_bit_equal(tmp_path, start):
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
-@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize(("number", "code"), [SIGNALS[0], pytest.param(*SIGNALS[1], marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_a_resumable_run(tmp_path, number, code, capsys):
     run = tmp_path / "cut"
     if number == signal.SIGINT:
