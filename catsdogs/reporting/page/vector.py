@@ -17,12 +17,13 @@ _GROUP = re.compile(r'<g id="[^"]*"')
 _FONT = re.compile(r"font-family: [^;\"]*;? ?")
 _NAME = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')
+_PX_PER_INCH = 96
 # matplotlib's defaults for lines and letters, and for paper; other colours are data and stay.
 _INK, _PAPER = "#000000", "#ffffff"
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an ``<svg>`` element that takes the width it is given.
+    """Return a figure as an ``<svg>`` element that takes the width it is given, up to its own.
 
     Args:
         figure: Is laid out and drawn; what is drawn in black and white takes the colours of the page.
@@ -34,7 +35,9 @@ def to_svg(figure: Figure, name: str) -> str:
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(written, format="svg", transparent=True, metadata=metadata)
     head, rest = _BEFORE.sub("", written.getvalue(), count=1).split(">", 1)
-    text = f"{_SIZE.sub('', head)}>{rest}"
+    # As wide as it was drawn, or as the page: letters of all figures are about as large.
+    width_px = round(figure.get_figwidth() * _PX_PER_INCH)
+    text = f'{_SIZE.sub("", head)} style="max-width: {width_px}px">{rest}'
     for pattern, put in ((_STYLE, ""), (_GROUP, "<g"), (_FONT, "")):
         text = pattern.sub(put, text)
     return _renamed(text, name).replace(_INK, "currentColor").replace(_PAPER, "var(--paper)").strip()
