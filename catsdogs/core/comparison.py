@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
+from catsdogs.core.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class AgainstFirst:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Stored):
     """Models on the pictures that all of them have answered.
 
     Attributes:
@@ -73,6 +72,8 @@ class Comparison:
         p_matrix: M rows of M: p-values of the exact McNemar test, corrected by Holm for the number of pairs;
             1 on the diagonal.
     """
+
+    KIND: ClassVar[str] = "a comparison"
 
     names: tuple[str, ...]
     n: int
@@ -109,18 +110,6 @@ class Comparison:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"this is not a comparison: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> Comparison:
-        """Read ``comparison.json``.
-
-        Raises:
-            DataError: The file is missing or is not a comparison.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} is not a comparison: {error}") from error
 
 
 def _plain(figures: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from catsdogs.core.comparison import Comparison
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
+from catsdogs.core.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class EnsembleReport:
+class EnsembleReport(Stored):
     """What an ensemble is made of, how that was decided, and what it brought.
 
     Attributes:
@@ -120,6 +119,8 @@ class EnsembleReport:
         temperature: Of the ensemble.
         judgement: On other pictures; None where there were none.
     """
+
+    KIND: ClassVar[str] = "a report of an ensemble"
 
     kind: str
     weights: Mapping[str, float]
@@ -155,15 +156,3 @@ class EnsembleReport:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"this is no report of an ensemble: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> EnsembleReport:
-        """Read ``ensemble.json``.
-
-        Raises:
-            DataError: The file is missing or is something else.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} is no report of an ensemble: {error}") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.rawlabels import RawLabels
+from catsdogs.core.stored import Stored
 from catsdogs.core.viewsreport import ViewsReport
 
 
@@ -25,7 +24,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
+class EvaluationReport(Stored):
     """What is known about a model from one set of predictions.
 
     Attributes:
@@ -42,6 +41,8 @@ class EvaluationReport:
         engine: What computed it, such as ``openvino bf16``; None where that is not known.
         raw_labels: The figures on the labels as given; None where nobody has corrected any of these.
     """
+
+    KIND: ClassVar[str] = "an evaluation"
 
     split: str
     n: int
@@ -103,15 +104,3 @@ class EvaluationReport:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not an evaluation: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> EvaluationReport:
-        """Read ``evaluation.json``.
-
-        Raises:
-            DataError: The file is missing or is not an evaluation.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} is not an evaluation: {error}") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
+from catsdogs.core.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class AttackReport:
 
 
 @dataclass(frozen=True)
-class RobustnessReport:
+class RobustnessReport(Stored):
     """What is known about a model on changed pictures; a part that was not asked for is None.
 
     Attributes:
@@ -137,6 +136,8 @@ class RobustnessReport:
         attacks: Changed against the model.
         checks: Of the measurement itself.
     """
+
+    KIND: ClassVar[str] = "a measurement of robustness"
 
     split: str
     n: int
@@ -173,18 +174,6 @@ class RobustnessReport:
             return cls(**{**values, **parts})
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not a measurement of robustness: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> RobustnessReport:
-        """Read ``robustness.json``.
-
-        Raises:
-            DataError: The file is missing or is something else.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} is not a measurement of robustness: {error}") from error
 
 
 def _plain(value: Any) -> Any:

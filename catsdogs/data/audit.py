@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from catsdogs.core.cachefolder import cache_folder
 from catsdogs.core.errors import DataError, OutputError
 from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.stored import Stored
 from catsdogs.data.duplicates import LARGE_GROUP, Thumbnails, is_flat, near_groups
 from catsdogs.data.inspection import AUDIT_VERSION, Inspection, inspect
 from catsdogs.data.stores import open_store, problems_of
@@ -49,7 +50,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class AuditReport:
+class AuditReport(Stored):
     """What decoding every picture found.
 
     Attributes:
@@ -69,6 +70,8 @@ class AuditReport:
         mixed_groups: How many of them have pictures in several classes.
         warnings: Sentences for the user.
     """
+
+    KIND: ClassVar[str] = "an audit"
 
     n: int
     unreadable: Mapping[str, str]
@@ -143,18 +146,6 @@ class AuditReport:
     def save(self, path: str | Path) -> None:
         """Write ``audit.json`` durably."""
         write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> AuditReport:
-        """Read ``audit.json``.
-
-        Raises:
-            DataError: The file is missing or is not an audit.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is not an audit: {error}") from error
 
 
 def audit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import posixpath
 import re
@@ -10,10 +9,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.spreadsheet import read_rows
 from catsdogs.data.labelling import SPLIT_NAMES
 from catsdogs.data.stores import root_of
 
@@ -24,20 +23,14 @@ _COLUMNS = ("path", "label", "group", "split")
 def read_manifest(path: str) -> list[ImageRecord]:
     """Return the pictures of a manifest in the order of its rows; their ids are its paths.
 
-    The header names the columns, in any order; other columns are not read. The text is UTF-8. Paths are
-    absolute or relative to the manifest's folder. ``group`` and ``split`` may be empty.
+    The header names the columns, in any order; other columns are not read. Any spreadsheet's CSV will do.
+    Paths are absolute or relative to the manifest's folder. ``group`` and ``split`` may be empty.
 
     Raises:
         DataError: The file, its header or a row is wrong; a row is named by its line. Whether a picture
             exists is not looked at, but its folder must.
     """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            return list(_records(path, stream))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {str(error.strerror).lower()}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
+    return list(_records(path))
 
 
 def locate(path: str, base: str = "") -> tuple[str, str]:
@@ -64,10 +57,10 @@ def mode_of(path: str) -> int:
         return 0
 
 
-def _records(path: str, stream: TextIO) -> Iterator[ImageRecord]:
+def _records(path: str) -> Iterator[ImageRecord]:
     base = os.fspath(Path(path).parent)
     first_lines: dict[tuple[str, str], int] = {}
-    for line, row in _rows(path, stream):
+    for line, row in _rows(path):
         where = f"{path}, line {line}"
         record = _record(where, base, row)
         first = first_lines.setdefault((record.root, record.name), line)
@@ -76,23 +69,19 @@ def _records(path: str, stream: TextIO) -> Iterator[ImageRecord]:
         yield record
 
 
-def _rows(path: str, stream: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, column -> value) of every row that is not blank."""
-    reader = csv.reader(stream, strict=True, skipinitialspace=True)
-    columns: list[str] = []
-    try:
-        for values in filter(None, reader):
-            if not columns:
-                columns = _checked_header(path, values)
-            elif len(values) > len(columns):
-                where = f"{path}, line {reader.line_num}"
-                raise DataError(f"{where}: more values than columns (quote a name that holds a comma)")
-            else:
-                yield reader.line_num, dict(zip(columns, values, strict=False))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
-    if not columns:
+    rows = read_rows(path)
+    first = next(rows, None)
+    if first is None:
         raise DataError(f"{path} is empty: expected the columns {_EXPECTED}")
+    columns = _checked_header(path, first[1])
+    for line, values in rows:
+        if len(values) > len(columns):
+            raise DataError(
+                f"{path}, line {line}: more values than columns (quote a name that holds a comma)"
+            )
+        yield line, dict(zip(columns, values, strict=False))
 
 
 def _checked_header(path: str, header: Sequence[str]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from catsdogs.core.columns import Column, column_of_text
 from catsdogs.core.errors import DataError
+from catsdogs.core.spreadsheet import read_rows
 
 # So few different numbers are codes.
 _CODES = 6
@@ -17,7 +17,7 @@ _CODES = 6
 def read_columns(path: str | Path, ids: Sequence[str]) -> tuple[list[Column], list[str]]:
     """Return the columns of a CSV for these pictures, and a line about what does not match.
 
-    The text is UTF-8; its header names the columns, of which one is ``path``. A path is an id as in
+    The header names the columns, of which one is ``path``. A path is an id as in
     ``predictions.csv``, or a file name that only one picture has. A column whose values are all numbers, of
     more than six different ones, is numeric.
 
@@ -56,16 +56,7 @@ def read_columns(path: str | Path, ids: Sequence[str]) -> tuple[list[Column], li
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the header and (line number, cells) of every row that is not blank."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True, skipinitialspace=True)
-            lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {str(error.strerror).lower()}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: {error}") from error
+    lines = list(read_rows(path))
     if not lines:
         raise DataError(f"{path} is empty: expected a column path, and others")
     header = [name.strip() for name in lines[0][1]]

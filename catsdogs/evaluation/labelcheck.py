@@ -9,12 +9,10 @@ JAIR 70; ties between confident classes and the calibration of the joint as in c
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +20,7 @@ import numpy.typing as npt
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray, Predictions, log_softmax
+from catsdogs.core.stored import Stored
 from catsdogs.evaluation.intervals import bootstrap, percentile_interval
 
 MOST_KEPT = 60
@@ -81,7 +80,7 @@ class LabelDoubt:
 
 
 @dataclass(frozen=True)
-class LabelCheck:
+class LabelCheck(Stored):
     """What is known about the labels of a data set.
 
     Attributes:
@@ -93,6 +92,8 @@ class LabelCheck:
         origin: Where the probabilities come from, in words.
         first: The first of the list, ``MOST_KEPT`` at most.
     """
+
+    KIND: ClassVar[str] = "a check of labels"
 
     n: int
     suspected: int
@@ -146,18 +147,6 @@ class LabelCheck:
             return cls(**dict(values) | {"errors": Estimate.from_dict(values["errors"]), "first": first})
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not a check of labels: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> LabelCheck:
-        """Read ``labels.json``.
-
-        Raises:
-            DataError: The file is missing or is no such check.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} is not a check of labels: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

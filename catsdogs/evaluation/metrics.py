@@ -163,7 +163,7 @@ def ece(probabilities: FloatArray, labels: IntArray, bins: int = DEFAULT_BINS) -
     >>> ece(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0]), bins=2).__round__(4)
     0.2
     """
-    return _plain(weighted.ece(probabilities, labels, _once(labels), bins))
+    return float(np.abs(weighted.gaps(probabilities, labels, _once(labels), bins)).sum())
 
 
 def ece_mass(probabilities: FloatArray, labels: IntArray, bins: int = DEFAULT_BINS) -> float:
@@ -176,7 +176,7 @@ def ece_mass(probabilities: FloatArray, labels: IntArray, bins: int = DEFAULT_BI
     >>> ece_mass(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 0]), bins=1).__round__(4)
     0.2
     """
-    return _plain(weighted.ece(probabilities, labels, _once(labels), bins, mass_bin))
+    return float(np.abs(weighted.gaps(probabilities, labels, _once(labels), bins, mass_bin)).sum())
 
 
 def _once(labels: IntArray) -> FloatArray:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray
+from catsdogs.core.stored import Stored
 from catsdogs.evaluation.intervals import wilson
 from catsdogs.evaluation.labelcheck import LabelDoubt
 
@@ -154,7 +153,7 @@ class Dose:
 
 
 @dataclass(frozen=True)
-class PoisonReport:
+class PoisonReport(Stored):
     """What came of poisoning a training.
 
     Attributes:
@@ -166,6 +165,8 @@ class PoisonReport:
         clean: What the model without poison answers.
         doses: From the smallest.
     """
+
+    KIND: ClassVar[str] = "a report of poisoning"
 
     victim: str
     target: str
@@ -205,18 +206,6 @@ class PoisonReport:
             return cls(**dict(values) | {"clean": Answers.from_dict(values["clean"]), "doses": doses})
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no report of poisoning: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> PoisonReport:
-        """Read ``poison.json``.
-
-        Raises:
-            DataError: The file is missing or holds something else.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is no report of poisoning: {error}") from error
 
 
 def first_places(listed: int) -> int:

@@ -6,11 +6,9 @@ two part, and a slice such as "dark cats" shows it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from catsdogs.core.columns import Column
 from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, Predictions
+from catsdogs.core.stored import Stored
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation.association import ClassDifference
 from catsdogs.evaluation.intervals import difference, wilson
@@ -96,7 +95,7 @@ _ESTIMATES = ("accuracy", "rest", "difference")
 
 
 @dataclass(frozen=True)
-class SlicesReport:
+class SlicesReport(Stored):
     """Slices of the pictures of one evaluation.
 
     Attributes:
@@ -108,6 +107,8 @@ class SlicesReport:
         training: What differs between the classes in the training pictures, the most first; empty where that
             is not known.
     """
+
+    KIND: ClassVar[str] = "a report of slices"
 
     n: int
     accuracy: Estimate
@@ -147,18 +148,6 @@ class SlicesReport:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"these are not slices: {error}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> SlicesReport:
-        """Read ``slices.json``.
-
-        Raises:
-            DataError: The file is missing or holds something else.
-        """
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, DataError) as error:
-            raise DataError(f"{path} holds no slices: {error}") from error
 
 
 def find_slices(

@@ -33,17 +33,6 @@ def mean(values: FloatArray, counts: FloatArray) -> FloatArray:
     return share(counts.T @ values, counts.sum(axis=0))
 
 
-def ece(
-    probabilities: FloatArray,
-    labels: IntArray,
-    counts: FloatArray,
-    bins: int = DEFAULT_BINS,
-    binning: Binning = confidence_bin,
-) -> FloatArray:
-    """Return the expected calibration error of each resample, (R,); see ``metrics.ece``."""
-    return np.asarray(np.abs(gaps(probabilities, labels, counts, bins, binning)).sum(axis=1))
-
-
 def gaps(
     probabilities: FloatArray,
     labels: IntArray,

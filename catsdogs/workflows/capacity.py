@@ -18,7 +18,8 @@ from catsdogs.reporting.figures import save_figure
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import NetworkSettings
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.train import read_settings, resume, train
+from catsdogs.workflows.settingsfile import read_settings
+from catsdogs.workflows.train import resume, train
 
 
 def sweep_capacity(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from catsdogs.core.errors import DataError
 from catsdogs.core.files import replacing
 from catsdogs.core.printable import printable
+from catsdogs.core.spreadsheet import read_rows
 from catsdogs.evaluation.labelcheck import LabelDoubt
 from catsdogs.inference.writers.cells import cell, original
 
@@ -25,7 +25,6 @@ REMOVE = "remove"
 _COLUMNS = ("path", "label", "given", "suggested", "probability", "score", "suspected", "reason", "checked")
 _NEEDED = ("path", "label")
 _CHECKED = "before"
-_DELIMITERS = (",", ";", "\t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +93,21 @@ def is_edited(path: Path) -> bool:
 
 
 def read_labels_file(path: str) -> list[LabelRow]:
-    """Read the edited file: any of comma, semicolon or tab between the cells, as spreadsheets write them.
-
-    Rows without a path and a label are passed over.
+    """Read the edited file, as any spreadsheet writes it; rows without a path and a label are passed over.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or a row has a label and no path.
     """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            lines = stream.readlines()
-        return list(_rows(path, lines))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {str(error.strerror).lower()}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as 'CSV UTF-8'") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is no CSV: {error}") from error
+    return list(_rows(path))
 
 
-def _rows(path: str, lines: Sequence[str]) -> Iterator[LabelRow]:
-    # Excel may begin a file with the delimiter that it holds.
-    skipped = bool(lines) and re.fullmatch(r"sep=.\s*", lines[0], re.IGNORECASE) is not None
-    header = lines[skipped] if len(lines) > skipped else ""
-    reader = csv.reader(lines[skipped:], delimiter=max(_DELIMITERS, key=header.count))
-    columns = [name.strip().casefold() for name in next(reader, [])]
+def _rows(path: str) -> Iterator[LabelRow]:
+    rows = read_rows(path, skip_spaces=False)
+    _, header = next(rows, (0, []))
+    columns = [name.strip().casefold() for name in header]
     _check_header(path, columns, header)
-    for values in reader:
+    for line, values in rows:
         row = dict(zip(columns, values, strict=False))
-        line = reader.line_num + skipped
         label = original(row.get("label", "").strip())
         name = row.get("path", "")
         if not name.strip():
@@ -132,12 +117,12 @@ def _rows(path: str, lines: Sequence[str]) -> Iterator[LabelRow]:
         yield LabelRow(line, original(name), label, bool(row.get("checked", "").strip()))
 
 
-def _check_header(path: str, columns: Sequence[str], header: str) -> None:
+def _check_header(path: str, columns: Sequence[str], header: Sequence[str]) -> None:
     counts = Counter(columns)
     for name in _NEEDED:
         if counts[name] != 1:
             have = f"has the column {name} twice" if counts[name] else f"has no column {name}"
-            shown = printable(header.strip())[:80]
+            shown = printable(",".join(header))[:80]
             raise DataError(f"{path} {have}: its first line is {shown!r}, expected {','.join(_COLUMNS)}")
 
 

@@ -130,7 +130,7 @@ def _cross_validated_before(run: RunFolder) -> OutOfSample:
 def _cross_validated_now(run: RunFolder, splits: Sequence[str]) -> OutOfSample:
     from catsdogs.transfer.outofsample import out_of_sample
     from catsdogs.workflows.prepare import study_of
-    from catsdogs.workflows.train import read_settings
+    from catsdogs.workflows.settingsfile import read_settings
 
     records = read_split(run.split)
     class_names = names_of_classes(records)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from catsdogs.core.errors import ConfigError, UserError
+from catsdogs.core.errors import UserError
 from catsdogs.core.files import write_json
 from catsdogs.core.metricsfile import read_metrics
-from catsdogs.core.nesting import nested
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature
@@ -39,6 +36,7 @@ from catsdogs.workflows.report import write_page
 from catsdogs.workflows.runfolder import RunFolder, open_run
 from catsdogs.workflows.seen import leave_out_seen
 from catsdogs.workflows.settings import TrainSettings
+from catsdogs.workflows.settingsfile import read_settings, settings_text
 from catsdogs.workflows.slicing import audit_of, write_slices
 
 
@@ -76,24 +74,6 @@ def resume(path: Path, *, also: Sequence[Any] = ()) -> None:
         say(f"{run.path} is complete; there is nothing to resume")
         return
     _carry_on(read_settings(run), run, also)
-
-
-def settings_text(settings: TrainSettings) -> str:
-    """Return the settings as YAML, which ``--config`` and ``read_settings`` take."""
-    return yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True)
-
-
-def read_settings(run: RunFolder) -> TrainSettings:
-    """Return the settings that a run was started with.
-
-    Raises:
-        ConfigError: The file is damaged.
-    """
-    try:
-        values: dict[str, Any] = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-        return nested(TrainSettings, values)
-    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{run.config} is damaged: {' '.join(str(error).split())[:200]}") from error
 
 
 def _carry_on(settings: TrainSettings, run: RunFolder, also: Sequence[Any] = ()) -> None:

@@ -76,7 +76,7 @@ def costs(run: str, pictures: str) -> None:
     from catsdogs.transfer.strategies import FreezePlan
     from catsdogs.workflows.data import training_data
     from catsdogs.workflows.runfolder import RunFolder
-    from catsdogs.workflows.train import read_settings
+    from catsdogs.workflows.settingsfile import read_settings
 
     tune_allocator()
     folder = RunFolder(Path(run))

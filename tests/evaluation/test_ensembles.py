@@ -115,7 +115,7 @@ def test_words_say_what_it_brought_and_why_not_more() -> None:
 def test_it_survives_json() -> None:
     for made in (report(judged()), report(None)):
         assert EnsembleReport.from_dict(json.loads(json.dumps(made.to_dict()))) == made
-    with pytest.raises(DataError, match="no report of an ensemble"):
+    with pytest.raises(DataError, match="report of an ensemble"):
         EnsembleReport.from_dict({})
 
 

@@ -110,13 +110,24 @@ def test_ece_equals_torchmetrics(classes):
     assert metrics.ece(probabilities, labels) == pytest.approx(float(expected), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["auroc", "average_precision", "ece"])
+def error_of_resamples(probabilities, labels, counts):
+    return np.abs(weighted.gaps(probabilities, labels, counts)).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_counts"),
+    [
+        ("auroc", weighted.auroc),
+        ("average_precision", weighted.average_precision),
+        ("ece", error_of_resamples),
+    ],
+)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_figure_of_counts_is_the_figure_of_the_pictures_repeated(name, classes, ties):
+def test_a_figure_of_counts_is_the_figure_of_the_pictures_repeated(name, of_counts, classes, ties):
     logits, labels = draw(40, classes, ties=ties)
     probabilities = softmax(logits)
     drawn = np.random.default_rng(3).integers(0, 4, size=(40, 6))
-    figures = getattr(weighted, name)(probabilities, labels, drawn.astype(np.float64))
+    figures = of_counts(probabilities, labels, drawn.astype(np.float64))
     for column, figure in zip(drawn.T, figures, strict=True):
         again = np.repeat(np.arange(40), column)
         assert figure == pytest.approx(getattr(metrics, name)(probabilities[again], labels[again]))

@@ -148,7 +148,7 @@ def test_the_report_survives_its_file(tmp_path):
     path.write_text(json.dumps(report.to_dict(), allow_nan=False))
     assert SlicesReport.load(path) == report
     path.write_text('{"n": 3}')
-    with pytest.raises(DataError, match="holds no slices"):
+    with pytest.raises(DataError, match="is not a report of slices"):
         SlicesReport.load(path)
 
 

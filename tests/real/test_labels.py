@@ -12,7 +12,7 @@ from catsdogs.evaluation.labelcheck import check_labels
 from catsdogs.transfer.outofsample import out_of_sample
 from catsdogs.workflows.prepare import study_of
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.train import read_settings
+from catsdogs.workflows.settingsfile import read_settings
 
 pytestmark = pytest.mark.real
 

@@ -77,7 +77,7 @@ def test_a_row_that_ends_early_says_nothing(tmp_path):
         (b"path,label,label\na,cat,dog\n", "has the column label twice"),
         (b"path,label\n,cat\n", "line 2: the label 'cat' has no path"),
         (b"path,label\n\xff\xfe,cat\n", "save it as 'CSV UTF-8'"),
-        (b'path,label\n"' + b"a" * 200_000, "is no CSV"),
+        (b'path,label\n"' + b"a" * 200_000, "line 2: field larger than field limit"),
     ],
 )
 def test_mistakes_are_named(content, words, tmp_path):

@@ -28,7 +28,8 @@ from catsdogs.workflows.prepare import pictures_of
 from catsdogs.workflows.processes import launched_together, process_rank
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.train import resume, settings_text
+from catsdogs.workflows.settingsfile import settings_text
+from catsdogs.workflows.train import resume
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.search import Tried, Verdict, draw_search, show_search, write_trials
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
-from catsdogs.workflows.train import settings_text
+from catsdogs.workflows.settingsfile import settings_text
 from catsdogs.workflows.tuning.members import Members, Order
 from catsdogs.workflows.tuning.searchspace import SearchSpace, search_space
 

@@ -9,7 +9,7 @@ from catsdogs.cli.main import main
 from catsdogs.data.splits import read_split
 from catsdogs.evaluation.repeats import mean_of_runs
 from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.train import read_settings
+from catsdogs.workflows.settingsfile import read_settings
 
 TINY = [
     *["--data.root", "drawn:cat,dog?per_class=16&size=40", "--data.workers", "0", "--model.weights", "none"],
