@@ -15,8 +15,7 @@ from catsdogs.core.errors import ConfigError, DivergedError
 from catsdogs.data.datamodule import EpochDataModule
 from catsdogs.models.choosing import available_cores
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.layergroups import LayerGroup, layer_groups
-from catsdogs.models.modelcard import CARD, ModelCard, load_card
+from catsdogs.models.modelcard import CARD, load_card
 from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.training.averaging import averaging_for
 from catsdogs.training.callbacks import BestModel, EpochLog, LastCheckpoint, PromptTermination, StopEarly
@@ -29,9 +28,8 @@ from catsdogs.training.plateau import DropOnPlateau
 from catsdogs.training.recipe import Recipe
 from catsdogs.training.task import ClassificationTask
 from catsdogs.training.trainer import build_trainer, quiet
-from catsdogs.training.trial import TrainingSpeed
-from catsdogs.transfer.strategies import FreezePlan
 from catsdogs.workflows.data import training_data
+from catsdogs.workflows.prepared import Prepared, read_prepared
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.soup import cook, ingredients
@@ -59,50 +57,27 @@ def fit(
         KeyboardInterrupt: Ctrl-C; the last checkpoint is whole.
         UserError: The run folder or the Trainer's options do not allow it.
     """
-    written = run.read_plan()
-    recipe = Recipe.from_dict(written["recipe"])
-    plan = FreezePlan.from_list(written["freeze_plan"])
-    speed = TrainingSpeed(**written["training_speed"])
-    classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
-    classifier.frozen_statistics = written["frozen_statistics"]
-    classifier.set_channels_last(speed.channels_last)
-    groups = layer_groups(classifier.backbone)
-    data = training_data(written, recipe, card, settings, run)
-    clock, *watchers = _watchers(data, card, groups, run, say)
+    prepared = read_prepared(run, settings, run.read_plan())
+    recipe, card = prepared.recipe, prepared.card
+    data = training_data(prepared.plan, recipe, card, settings, run)
     soup = ingredients(recipe.averaging.models, card, run) if recipe.averaging.kind == "soup" else None
-    callbacks = [
-        clock,
-        ApplyPlan(groups, plan),
-        *watchers,
-        *_callbacks(recipe, card, plan, run, say, validates=bool(data.val_pictures)),
-        *([soup] if soup else []),
-        *also,
-    ]
+    callbacks = _callbacks(prepared, data, say)
     trainer = build_trainer(
         settings.trainer,
-        epochs=plan.epochs,
-        precision=speed.precision,
+        epochs=prepared.phases.epochs,
+        precision=prepared.speed.precision,
         folder=str(run.path),
-        callbacks=callbacks,
-        unfreezes=len(plan.phases) > 1,
+        callbacks=[*callbacks, *([soup] if soup else []), *also],
+        unfreezes=len(prepared.phases.phases) > 1,
         alone=alone,
     )
     batches = data.batches_per_epoch(trainer.world_size)
     _require_shareable(recipe, batches, trainer.world_size)
-    task = training_task(
-        classifier,
-        recipe,
-        written,
-        groups=groups,
-        phases=plan,
-        batches_per_epoch=batches,
-        data=data,
-        card=card,
-        run=run,
-    )
+    task = training_task(prepared, data, batches_per_epoch=batches)
     checkpoint = str(run.last) if run.last.exists() else None
     if checkpoint is None and trainer.is_global_zero and not alone:
-        _check(task, data, Promise.from_plan(written, card.head.kind), str(trainer.strategy.root_device), say)
+        promise = Promise.from_plan(prepared.plan, card.head.kind)
+        _check(task, data, promise, str(trainer.strategy.root_device), say)
     try:
         _run(trainer, task, data, checkpoint)
     except DivergedError as error:
@@ -151,30 +126,9 @@ def _with_remedy(error: DivergedError, recipe: Recipe, run: RunFolder) -> Diverg
     )
 
 
-def _watchers(
-    data: EpochDataModule,
-    card: ModelCard,
-    groups: Sequence[LayerGroup],
-    run: RunFolder,
-    say: Callable[[str], None],
-) -> list[Any]:
-    """Return the callbacks that look at the training and change nothing in it, the clock first."""
-    return [
-        Throughput(workers=data.workers, cores=available_cores(), say=say),
-        StopDiverged(run.diverged, data.batch_names, len(card.class_names), say),
-        WatchLayers(run.watch, groups, say),
-    ]
-
-
-def _callbacks(
-    recipe: Recipe,
-    card: ModelCard,
-    plan: FreezePlan,
-    run: RunFolder,
-    say: Callable[[str], None],
-    *,
-    validates: bool,
-) -> list[Any]:
+def _callbacks(prepared: Prepared, data: EpochDataModule, say: Callable[[str], None]) -> list[Any]:
+    """Return the run's own callbacks in the order in which they act, the clock first."""
+    run, recipe, card, phases = prepared.run, prepared.recipe, prepared.card, prepared.phases
     average = averaging_for(recipe)
 
     def save(task: ClassificationTask, epoch: int) -> None:
@@ -182,11 +136,17 @@ def _callbacks(
         with average.in_place(best) if average else nullcontext():
             save_model(run.model, best, replace(card, training={**card.training, "epoch": epoch}))
 
-    callbacks = [PromptTermination(), EpochLog(run.metrics, say), BestModel(save), LastCheckpoint(run.last)]
+    callbacks: list[Any] = [
+        Throughput(workers=data.workers, cores=available_cores(), say=say),
+        ApplyPlan(prepared.groups, phases),
+        StopDiverged(run.diverged, data.batch_names, len(card.class_names), say),
+        WatchLayers(run.watch, prepared.groups, say),
+    ]
+    if data.val_pictures and recipe.patience_epochs:
+        callbacks.append(StopEarly(patience=recipe.patience_epochs, first_epoch=phases.starts[-1]))
+    callbacks += [PromptTermination(), EpochLog(run.metrics, say), BestModel(save), LastCheckpoint(run.last)]
     callbacks += [average] if average else []
-    callbacks += [DropOnPlateau(recipe.schedule, plan)] if recipe.schedule.name == "plateau" else []
-    if validates and recipe.patience_epochs:
-        callbacks.insert(0, StopEarly(patience=recipe.patience_epochs, first_epoch=plan.starts[-1]))
+    callbacks += [DropOnPlateau(recipe.schedule, phases)] if recipe.schedule.name == "plateau" else []
     return callbacks
 
 

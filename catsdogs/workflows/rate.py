@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from catsdogs.core.errors import ConfigError
-from catsdogs.models.layergroups import layer_groups
-from catsdogs.models.modelfile import load_model
 from catsdogs.reporting.console import progress, say
 from catsdogs.reporting.figures import draw_rates, save_figure
 from catsdogs.training.ratefinder import STEPS, LossByRate, RateSweep, find, rising_factor
-from catsdogs.training.recipe import Recipe
 from catsdogs.training.trainer import build_trainer, quiet
 from catsdogs.transfer.strategies import FreezePlan, Phase
 from catsdogs.workflows.data import training_data
+from catsdogs.workflows.prepared import read_prepared
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.task import training_task
@@ -32,37 +30,28 @@ def find_rate(plan: dict[str, Any], settings: TrainSettings, run: RunFolder) -> 
     Raises:
         ConfigError: There are too few pictures for a single batch.
     """
-    recipe = Recipe.from_dict(plan["recipe"])
-    classifier, card = load_model(run.start, stochastic_depth=settings.model.stochastic_depth)
-    classifier.frozen_statistics = plan["frozen_statistics"]
-    classifier.set_channels_last(plan["training_speed"]["channels_last"])
-    groups = layer_groups(classifier.backbone)
-    data = training_data(plan, recipe, card, settings, run, validates=False)
+    prepared = read_prepared(run, settings, plan)
+    recipe = prepared.recipe
+    data = training_data(plan, recipe, prepared.card, settings, run, validates=False)
     batches = data.batches_per_epoch(1)
     if not batches:
         raise ConfigError("there are too few training pictures to find a learning rate")
-    last = FreezePlan.from_list(plan["freeze_plan"]).phases[-1]
+    last = prepared.phases.phases[-1]
     epochs = math.ceil(STEPS / batches)
     sweep = FreezePlan((Phase(epochs, last.groups, last.norm_and_bias),))
     log = LossByRate()
     trainer = build_trainer(
         {**settings.trainer, "devices": 1, "max_steps": STEPS},
         epochs=epochs,
-        precision=plan["training_speed"]["precision"],
+        precision=prepared.speed.precision,
         folder=str(run.path),
         callbacks=[log],
         alone=True,
     )
     task = training_task(
-        classifier,
-        replace(recipe, epochs=epochs),
-        plan,
-        groups=groups,
-        phases=sweep,
+        replace(prepared, recipe=replace(recipe, epochs=epochs), phases=sweep),
+        data,
         batches_per_epoch=batches,
-        data=data,
-        card=card,
-        run=run,
         factor=rising_factor(recipe.learning_rate, STEPS),
         mixed_until=epochs,
     )

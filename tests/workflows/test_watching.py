@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from catsdogs.cli.main import main
 from catsdogs.core.metricsfile import read_metrics
@@ -15,7 +16,7 @@ from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model
 from catsdogs.training.callbacks import EpochLog
 from catsdogs.training.task import ClassificationTask
-from catsdogs.workflows import batchsize, fit
+from catsdogs.workflows import batchsize, fit, prepared
 from catsdogs.workflows.sections import TransferSettings
 from catsdogs.workflows.settings import TrainSettings
 
@@ -63,7 +64,8 @@ def test_an_ordinary_run_is_checked_and_watched_in_one_line(ordinary):
 
 def test_checks_and_watchers_change_no_bit(ordinary, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_check", lambda *_: None)
-    monkeypatch.setattr(fit, "_watchers", lambda *_: [fit.PromptTermination()])
+    for watcher in ("Throughput", "StopDiverged", "WatchLayers"):
+        monkeypatch.setattr(fit, watcher, lambda *_, **__: Callback())
     assert main([*RUN, *FULL, *EXACT, "--run", str(tmp_path / "bare")]) == 0
     assert not (tmp_path / "bare" / "watch.csv").exists()
     ends = [
@@ -153,14 +155,14 @@ def test_a_broken_model_does_not_look_fine_in_validation(tmp_path, capsys, monke
 
 
 def test_what_is_wrong_with_the_weights_preprocessing_is_said_before_training(tmp_path, capsys, monkeypatch):
-    right = fit.load_model
+    right = prepared.load_model
 
     def wrong(*args, **kwargs):
         classifier, card = right(*args, **kwargs)
         classifier.scale.mul_(100)
         return classifier, card
 
-    monkeypatch.setattr(fit, "load_model", wrong)
+    monkeypatch.setattr(prepared, "load_model", wrong)
     main([*RUN, *FULL, "--transfer.epochs", "1", "--run", str(tmp_path / "run")])
     out = capsys.readouterr().out
     assert "warning: the pictures reach the network with mean" in out
