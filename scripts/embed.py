@@ -20,15 +20,14 @@ import numpy as np
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature
 from catsdogs.data.inspection import inspect
-from catsdogs.data.layouts import labels_of
 from catsdogs.data.seen import SeenPictures
 from catsdogs.data.splits import read_split
 from catsdogs.models.backbones import fit_to_input
 from catsdogs.models.embedded import SEEN, embedded_folder
 from catsdogs.models.modelcard import TENSORS, load_card
-from catsdogs.models.modelfile import load_model, save_model, save_temperature
+from catsdogs.models.modelfile import load_model, save_familiarity, save_model, save_temperature
 from catsdogs.reporting.console import progress, say
-from catsdogs.workflows.applying import apply
+from catsdogs.workflows.familiarity import familiar_to_model, look
 
 
 def write_manifest(archive: Path, unseen: Path, out: Path, *, val: int, seed: int) -> None:
@@ -61,7 +60,7 @@ def names_in(archive: Path) -> list[str]:
 
 
 def pack(run: Path, out: Path, input_size: int | None) -> None:
-    """Write the run's model in half precision, calibrated at its size, and what it has seen."""
+    """Write the run's model in half precision, calibrated at its size, and what it has seen and knows."""
     classifier, card = load_model(run)
     spec = card.preprocess
     if input_size is not None:
@@ -74,18 +73,20 @@ def pack(run: Path, out: Path, input_size: int | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     SeenPictures.of(np.stack(readable)).save(out / SEEN)
     save_model(out, classifier, replace(card, preprocess=spec, embedded=True), half=True)
-    save_temperature(out, _temperature(out, [record for record in learned if record.split == "val"]))
+    _learn_from_held_out(out, learned)
     say(f"{out}: {(out / TENSORS).stat().st_size / 1e6:.2f} MB, {len(readable):,} photos remembered")
 
 
-def _temperature(model: Path, records: list[ImageRecord]) -> float:
-    """Fit the temperature on the validation pictures."""
-    card = load_card(model)
-    with progress("calibrating", len(records)) as advance:
-        applied = apply(model, records, advance=advance)
-    assert applied is not None
-    scored = applied.predictions.with_labels(labels_of(records, card.class_names)).scorable()
-    return float(fit_temperature(scored.logits * card.temperature, scored.labels))
+def _learn_from_held_out(model: Path, records: list[ImageRecord]) -> None:
+    """Fit the temperature on the validation pictures, and learn what is familiar at this size."""
+    training, held_out = ([one for one in records if one.split == split] for split in ("train", "val"))
+    said, features = look(model, held_out, "validation")
+    scored = said.scorable()
+    save_temperature(model, fit_temperature(scored.logits * load_card(model).temperature, scored.labels))
+    familiarity = familiar_to_model(model, training, features)
+    if familiarity is None:
+        raise SystemExit(f"{len(features)} validation pictures are too few to know strange ones by")
+    save_familiarity(model, familiarity)
 
 
 def main() -> None:

@@ -232,7 +232,7 @@ def _learn_familiarity(run: RunFolder, joint: Sequence[ImageRecord]) -> None:
     training, held_out = ([one for one in joint if one.split == split] for split in ("train", "val"))
     if len(held_out) < LEAST_HELD_OUT:
         return
-    familiarity = familiar_to_model(run, training, look(run, held_out, "validation")[1])
+    familiarity = familiar_to_model(run.path, training, look(run.path, held_out, "validation")[1])
     if familiarity is not None:
         save_familiarity(run.model, familiarity)
 

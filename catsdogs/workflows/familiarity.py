@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,6 @@ from catsdogs.models.modelcard import load_card
 from catsdogs.reporting.console import progress
 from catsdogs.transfer.labelled import Study
 from catsdogs.workflows.applyoptions import WITHIN_A_RUN, open_predictor
-from catsdogs.workflows.runfolder import RunFolder
 
 _REFERENCES, _REFERENCES_A_CLASS, _MOST_REFERENCES = 300, 10, 2000
 
@@ -41,19 +41,19 @@ def familiar_to_backbone(study: Study, stages: Sequence[str]) -> Familiarity | N
     return Familiarity.learn(rows[chosen], held_out)
 
 
-def familiar_to_model(run: RunFolder, training: Sequence[ImageRecord], held_out: Rows) -> Familiarity | None:
+def familiar_to_model(model: Path, training: Sequence[ImageRecord], held_out: Rows) -> Familiarity | None:
     """Return it for a trained backbone: the model looks at some training pictures once more.
 
     Args:
-        run: With its best model.
+        model: Run folder or model folder.
         training: What it has learned from.
         held_out: The features of the validation pictures.
     """
     if len(held_out) < LEAST_HELD_OUT or not training:
         return None
-    labels = np.asarray(labels_of(training, load_card(run.model).class_names))
+    labels = np.asarray(labels_of(training, load_card(model).class_names))
     some = [training[place] for place in references(labels, seed=0)]
-    return Familiarity.learn(look(run, some, "training")[1], held_out)
+    return Familiarity.learn(look(model, some, "training")[1], held_out)
 
 
 def references(labels: IntArray, seed: int) -> npt.NDArray[np.int64]:
@@ -68,9 +68,9 @@ def references(labels: IntArray, seed: int) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *kept]))
 
 
-def look(run: RunFolder, records: Sequence[ImageRecord], what: str) -> tuple[Predictions, Rows]:
-    """Return what the run's model says of labelled pictures, and the features of the readable ones."""
-    predictor = open_predictor(run.path, WITHIN_A_RUN, keep_features=True)
+def look(model: Path, records: Sequence[ImageRecord], what: str) -> tuple[Predictions, Rows]:
+    """Return what a model says of labelled pictures, and the features of the readable ones."""
+    predictor = open_predictor(model, WITHIN_A_RUN, keep_features=True)
     with progress(f"predicting {what}", len(records)) as advance:
         answers = list(predictor.answers(records, advance))
     said = collect(answers, predictor.class_names)

@@ -145,10 +145,10 @@ def _learn_from_held_out(run: RunFolder) -> None:
     held_out = [record for record in records if record.split == "val"]
     if not held_out:
         return
-    said, features = look(run, held_out, "val")
+    said, features = look(run.path, held_out, "val")
     _calibrate(run, said.scorable())
     familiarity = load_familiarity(run.start) or familiar_to_model(
-        run, [record for record in records if record.split == "train"], features
+        run.path, [record for record in records if record.split == "train"], features
     )
     if familiarity is not None:
         save_familiarity(run.model, familiarity)

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ import catsdogs
 from catsdogs.cli.main import main
 from catsdogs.data.seen import SeenPictures
 from catsdogs.models import embedded, modelcard
+from catsdogs.models.familiar import load_familiarity
 from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model
 from catsdogs.workflows import seen
 
-SEEN = "drawn:cat,dog?per_class=24&size=64"
+SEEN = "drawn:cat,dog?per_class=72&size=64"
 OTHERS = "drawn:cat,dog?per_class=24&size=64&seed=5"
 SMALL = ["--model.backbone", "catsdogs_cnn", "--model.weights", "none", "--model.input_size", "32"]
 ONCE = ["--transfer.strategy", "from_scratch", "--transfer.epochs", "1", "--data.workers", "0"]
@@ -61,8 +63,18 @@ def test_packing_halves_the_file_and_hardly_moves_the_weights(packed):
     for name, value in before.items():
         assert after[name].dtype == value.dtype
         np.testing.assert_allclose(after[name], value, rtol=1e-3, atol=1e-4)
-    learned = [row for row in rows_of(run / "split.csv") if row["split"] != "test"]
+    split = rows_of(run / "split.csv")
+    learned = [row for row in split if row["split"] != "test"]
     assert len(SeenPictures.load(folder / "seen.npz").signatures) == len(learned)
+
+
+def test_strange_pictures_are_known_at_the_size_of_the_packed_model(packed):
+    run, folder = packed
+    familiarity = load_familiarity(folder)
+    counts = Counter(row["split"] for row in rows_of(run / "split.csv"))
+    assert len(familiarity.references) == counts["train"]
+    assert len(familiarity.distances) == counts["val"]
+    assert not np.array_equal(familiarity.distances, load_familiarity(run / "model").distances)
 
 
 def test_it_predicts_without_a_checkpoint(carried, capsys, tmp_path):
@@ -71,6 +83,7 @@ def test_it_predicts_without_a_checkpoint(carried, capsys, tmp_path):
     rows = rows_of(tmp_path / "rows.csv")
     assert len(rows) >= 6
     assert {row["status"] for row in rows} == {"ok"}
+    assert all(0 <= float(row["unfamiliar"]) < 1 for row in rows)
     assert len(catsdogs.load().predict("drawings")) == len(rows)
 
 
@@ -78,7 +91,7 @@ def test_evaluation_names_and_leaves_out_what_it_has_seen(packed, carried, capsy
     tests = [row for row in rows_of(packed[0] / "split.csv") if row["split"] == "test"]
     assert main(["evaluate", "--input", SEEN]) == 0
     told = said(capsys)
-    assert f"left out: {48 - len(tests)} of 48 pictures" in told
+    assert f"left out: {144 - len(tests)} of 144 pictures" in told
     written = json.loads(next(tmp_path.glob("evaluation-*/evaluation.json")).read_text())
     assert written["n"] == len(tests)
     assert main(["evaluate", "--input", OTHERS, "--out", "others"]) == 0
