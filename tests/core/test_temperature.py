@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from catsdogs.core.errors import DataError
 from catsdogs.core.predictions import softmax
 from catsdogs.core.temperature import fit_temperature, log_loss, log_losses
+from catsdogs.evaluation.metrics import ece
 
 
 def simulated(n: int, classes: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +33,24 @@ def test_it_is_the_minimum():
     losses = [log_loss(logits / (best * factor), labels) for factor in (0.9, 1.0, 1.1)]
     assert losses[1] == min(losses)
     assert losses[1] < log_loss(logits, labels)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_over_confident_model_learns_modesty_that_other_pictures_confirm(seed):
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(2400, 60))
+    labels = (features[:, :5].sum(axis=1) + generator.normal(scale=3, size=2400) > 0).astype(np.int64)
+    model = LogisticRegression(C=10).fit(features[:100], labels[:100])
+    one = model.decision_function(features)
+    logits = np.stack([np.zeros_like(one), one], axis=1)
+    (held_out, held_labels), (others, their_labels) = (
+        (logits[part], labels[part]) for part in (slice(100, 400), slice(400, None))
+    )
+    temperature = fit_temperature(held_out, held_labels)
+    assert temperature > 2
+    for scores, truth in ((held_out, held_labels), (others, their_labels)):
+        assert log_loss(scores / temperature, truth) < 0.5 * log_loss(scores, truth)
+        assert ece(softmax(scores / temperature), truth) < 0.5 * ece(softmax(scores), truth)
 
 
 def test_it_never_changes_a_label():
