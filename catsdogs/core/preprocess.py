@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from catsdogs.core.errors import ModelError
@@ -15,6 +15,8 @@ CROP_MODES = ("center", "squash")
 _SMALLEST_CROP = 0.01
 # Statistics are of pictures in [0, 1]; with these what they give is still a number in float32.
 _LARGEST_STATISTIC, _SMALLEST_STD = 1e3, 1e-6
+# What rounding takes from a crop fraction must not take a pixel from the resized picture.
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +95,36 @@ class PreprocessSpec:
             return cls(**plain)
         except (TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(f"the preprocessing is not valid: {error}") from error
+
+
+def common_spec(specs: Sequence[PreprocessSpec]) -> PreprocessSpec:
+    """Return how pictures are prepared that several networks are given.
+
+    They show what the widest crop shows, at the resolution of the network that resizes them the least.
+
+    Args:
+        specs: One or more.
+
+    Raises:
+        ModelError: They cannot be made of the same pixels: some squash pictures and others crop them, the
+            inputs have different shapes, or together they would need more than the largest input.
+    """
+    first = specs[0]
+    for spec in specs:
+        if spec.crop_mode != first.crop_mode:
+            raise ModelError(f"crop_mode {first.crop_mode} and {spec.crop_mode}")
+        if spec.height_px * first.width_px != spec.width_px * first.height_px:
+            shapes = (f"{one.height_px}x{one.width_px}" for one in (first, spec))
+            raise ModelError(f"inputs of different shape, {' and '.join(shapes)} px")
+    finest = max(specs, key=_resolution)
+    widest = max(spec.crop_fraction for spec in specs)
+    if first.crop_mode == "squash" or finest.crop_fraction == widest:
+        return finest
+    height, width = (round(widest * side) for side in (finest.resized_height_px, finest.resized_width_px))
+    fraction = height / finest.resized_height_px * (1 - _SLACK)
+    return replace(finest, height_px=height, width_px=width, crop_fraction=fraction)
+
+
+def _resolution(spec: PreprocessSpec) -> int:
+    """Return the height of the whole picture when its crop fills the input."""
+    return spec.height_px if spec.crop_mode == "squash" else spec.resized_height_px

@@ -1,4 +1,4 @@
-"""EnsembleClassifier: several classifiers that are given the same pixels, and vote, as one network."""
+"""EnsembleClassifier: several classifiers that look at the same picture, and vote, as one network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from catsdogs.core.voting import MAJORITY, Vote
 from catsdogs.models.classifier import ImageClassifier
+from catsdogs.models.fitting import Fit
 from catsdogs.models.heads import features_of
 from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.stages import stage_features
@@ -61,6 +62,8 @@ class VotingHead(nn.Sequential):
 class EnsembleClassifier(ImageClassifier):
     """Members as one classifier; its features are those of all of them, side by side.
 
+    Each member is given the pictures as it wants them: ``models.fitting``.
+
     Attributes:
         backbone: An ``nn.ModuleList`` with the member's backbones.
         head: A ``VotingHead``.
@@ -79,12 +82,20 @@ class EnsembleClassifier(ImageClassifier):
         backbones = nn.ModuleList(member.backbone for member in members)
         super().__init__(backbones, head, card.preprocess)
         self._places = [member.stages for member in members]
+        wanted = [member.preprocess for member in card.members]
+        specs = list(dict.fromkeys(wanted))
+        self.fits = nn.ModuleList(Fit(card.preprocess, spec) for spec in specs)
+        self._fit_of = [specs.index(spec) for spec in wanted]
 
-    def read(self, planes: Tensor) -> Tensor:
-        """Turn normalised planes (B, 3, H, W) into the float32 features of all members, (B, sum of D)."""
+    def features(self, pixels: Tensor) -> Tensor:
+        """Turn uint8 (B, H, W, 3) into the float32 features of all members, (B, sum of D)."""
         assert isinstance(self.backbone, nn.ModuleList)
+        planes = pixels.permute(0, 3, 1, 2).to(self.scale.dtype)
+        dtype = self.input_dtype or planes.dtype
+        fitted = [fit(planes).to(dtype, memory_format=self._memory_format) for fit in self.fits]
         found = [
-            stage_features(backbone, planes, places)
-            for backbone, places in zip(self.backbone, self._places, strict=True)
+            stage_features(backbone, fitted[place], stages)
+            for backbone, place, stages in zip(self.backbone, self._fit_of, self._places, strict=True)
         ]
-        return torch.cat(found, dim=1)
+        features = torch.cat(found, dim=1)
+        return features if self.feature_shift is None else features - self.feature_shift

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from catsdogs.core.errors import ModelError
-from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.preprocess import PreprocessSpec, common_spec
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.core.voting import Vote
 from catsdogs.models.embedded import embedded_folder, is_embedded
@@ -48,7 +48,7 @@ class ModelCard:
             from cannot judge this one either.
         augmentation: How its training pictures were changed, for random views; None where it is not known.
         view_weights: How much each view counts, for every set of views that weights were learned for.
-        members: The cards of an ensemble's members, two or more, of the same classes and preprocessing;
+        members: The cards of an ensemble's members, two or more, of the same classes;
             empty for a single network. ``backbone`` then names theirs, for people, and ``head``, ``stages``
             and ``network`` say nothing.
         vote: How the members' answers are merged; None for a single network.
@@ -72,7 +72,7 @@ class ModelCard:
         """Check that members go together.
 
         Raises:
-            ModelError: They are too few or too many, ensembles, or of other classes or preprocessing.
+            ModelError: They are too few or too many, ensembles, of other classes, or want other pictures.
         """
         if bool(self.members) != (self.vote is not None):
             raise ModelError("members need a vote, and a vote members")
@@ -83,8 +83,8 @@ class ModelCard:
         for member in self.members:
             if member.members or member.class_names != self.class_names:
                 raise ModelError("the members of an ensemble are single networks that know its classes")
-            if member.preprocess != self.preprocess:
-                raise ModelError("the members of an ensemble take the pictures as it does")
+        if self.preprocess != common_spec([member.preprocess for member in self.members]):
+            raise ModelError("the pictures of an ensemble are not prepared for all of its members")
 
     def require_single(self, what: str) -> None:
         """Refuse an ensemble where one network is wanted.

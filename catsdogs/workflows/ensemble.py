@@ -178,17 +178,17 @@ def _as_vote(
     decision = decide(shared, len(members), vote=vote, select=select, seed=bench.seed)
     if shared is None:
         decision = replace(decision, best=_best_by_own(members))
+    kind = decision.vote.kind
+    built = build_ensemble(members, decision)
+    _save(run, built, decision.said)
     answers = bench.answers()
-    said = _together(decision, answers) if answers else None
-    judgement = None
-    if said is not None:
-        judgement = bench.judge(
-            answers, said, kind=decision.vote.kind, best=decision.best, voting=decision.voting
-        )
-    _save(run, build_ensemble(members, decision), decision.said)
+    said, judgement = None, None
+    if answers:
+        said = _together(bench, decision, answers, Member(kind, run.model, built[1], None))
+        judgement = bench.judge(answers, said, kind=kind, best=decision.best, voting=decision.voting)
     voting = [bench.names[place] for place in decision.voting]
     report = EnsembleReport(
-        kind=decision.vote.kind,
+        kind=kind,
         weights=dict(zip(voting, decision.vote.weights, strict=True)),
         left_out=tuple(name for name in bench.names if name not in voting),
         decided=decision.words,
@@ -243,8 +243,16 @@ def _best_by_own(members: Sequence[Member]) -> int:
     return int(np.argmin([math.inf if one is None else log_loss(one.logits, one.labels) for one in own]))
 
 
-def _together(decision: Decision, answers: Sequence[Predictions]) -> Predictions:
-    """Return what the voting members say together; a picture that one could not read has its reason."""
+def _together(
+    bench: _Bench, decision: Decision, answers: Sequence[Predictions], built: Member
+) -> Predictions:
+    """Return what the voting members say together; a picture that one could not read has its reason.
+
+    Where they want their pictures otherwise, the ensemble itself has to be asked: what each is given is cut
+    from the same pixels there, and differs a little from what it is given alone.
+    """
+    if len({bench.members[place].card.preprocess for place in decision.voting}) > 1:
+        return answers_of(built, bench.judges, "the ensemble")
     logits = np.stack([answers[place].logits for place in decision.voting])
     errors = {place: reason for own in answers for place, reason in own.errors.items()}
     merged = decision.vote.merge(logits) / decision.temperature

@@ -2,11 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from catsdogs.core.errors import ModelError
-from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.preprocess import PreprocessSpec, common_spec
 
 
 def test_json_gives_it_back():
@@ -55,3 +56,44 @@ def test_what_no_picture_can_go_through_is_refused(change):
 def test_a_value_of_another_form_is_refused(values):
     with pytest.raises(ModelError, match="preprocessing is not valid"):
         PreprocessSpec.from_dict(values)
+
+
+SMALL = PreprocessSpec(224, 224, 0.875, "center", "bicubic")
+
+
+class TestOneForSeveral:
+    def test_the_same_is_the_same(self):
+        assert common_spec([SMALL]) == common_spec([SMALL, SMALL]) == SMALL
+
+    def test_other_statistics_change_nothing(self):
+        assert common_spec([SMALL, replace(SMALL, mean=(0.5, 0.5, 0.5))]) == SMALL
+
+    def test_the_finest_and_widest_holds_all(self):
+        large = PreprocessSpec(288, 288, 1.0, "center", "bilinear")
+        assert common_spec([SMALL, large]) == common_spec([large, SMALL]) == large
+
+    @pytest.mark.parametrize("fractions", [(0.875, 1.0), (0.9, 0.95), (0.5, 0.77), (0.8, 0.96)])
+    @pytest.mark.parametrize("sizes", [(256, 224), (224, 192), (97, 61)])
+    def test_else_it_shows_the_widest_at_the_finest(self, fractions, sizes):
+        fine, wide = (PreprocessSpec(px, px, share) for px, share in zip(sizes, fractions, strict=True))
+        common = common_spec([fine, wide])
+        assert common == common_spec([wide, fine])
+        resized = max(fine.resized_height_px, wide.resized_height_px)
+        assert common.resized_height_px == common.resized_width_px == resized
+        assert common.height_px == common.width_px
+        assert common.height_px / resized == pytest.approx(fractions[1], abs=0.5 / resized)
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"crop_mode": "squash"}, "crop_mode center and squash"),
+            ({"width_px": 448}, "inputs of different shape, 224x224 and 224x448 px"),
+        ],
+    )
+    def test_some_have_nothing_in_common(self, change, words):
+        with pytest.raises(ModelError, match=words):
+            common_spec([SMALL, replace(SMALL, **change)])
+
+    def test_squashed_ones_differ_in_size_alone(self):
+        specs = [PreprocessSpec(px, px, share, "squash") for px, share in ((160, 1.0), (224, 0.875))]
+        assert common_spec(specs) == specs[1]

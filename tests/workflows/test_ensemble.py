@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ MEMBERS = {
     "svm": ["--transfer.strategy", "svm_probe", "--transfer.stages", "top"],
     "top": ["--transfer.strategy", "finetune_top", "--transfer.epochs", "1"],
     "other": ["--transfer.strategy", "linear_probe", "--seed", "1"],
+    "larger": ["--transfer.strategy", "linear_probe", "--model.input_size", "40"],
 }
 
 
@@ -182,6 +184,46 @@ class TestAModelLikeAnyOther:
             assert error.count("\n") == 1
 
 
+class TestMembersThatWantOtherPictures:
+    """Backbones come with sizes, crops and statistics of their own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def mixed(cls, runs: Path) -> Path:
+        shutil.copytree(runs / "stage", runs / "grey")
+        classifier, card = load_model(runs / "grey")
+        preprocess = replace(card.preprocess, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        save_model(runs / "grey/model", classifier, replace(card, preprocess=preprocess))
+        made(runs, runs / "mixed", "linear", "larger", "grey")
+        return runs / "mixed"
+
+    def test_pictures_are_prepared_for_the_largest(self, mixed: Path, runs: Path) -> None:
+        card = load_card(mixed)
+        assert card.preprocess == load_card(runs / "larger").preprocess
+        assert len({member.preprocess for member in card.members}) == 3
+
+    def test_evaluate_finds_what_was_reported(self, mixed: Path, tmp_path: Path) -> None:
+        told = EvaluationReport.load(mixed / "evaluation.json")
+        assert main(["evaluate", "--checkpoint", str(mixed), "--out", str(tmp_path)]) == 0
+        again = EvaluationReport.load(tmp_path / "evaluation.json")
+        assert again.metrics["log_loss"].value == pytest.approx(told.metrics["log_loss"].value, abs=1e-5)
+
+    def test_each_says_nearly_what_it_says_alone(self, mixed: Path, runs: Path) -> None:
+        card = load_card(mixed)
+        assert card.vote is not None
+        each = [catsdogs.load(runs / name, engine="torch") for name in ("linear", "larger", "grey")]
+        alone = np.stack([np.log(model.predict(DRAWN).probabilities) for model in each])
+        together = catsdogs.load(mixed, engine="torch").predict(DRAWN).probabilities
+        expected = np.exp(card.vote.merge(alone) / card.temperature)
+        np.testing.assert_allclose(together, expected / expected.sum(axis=1, keepdims=True), atol=0.05)
+
+    @pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)])
+    def test_other_engines(self, engine: str, mixed: Path) -> None:
+        by_torch = catsdogs.load(mixed, engine="torch", precision="fp32").predict(DRAWN).probabilities
+        other = catsdogs.load(mixed, engine=engine, precision="fp32").predict(DRAWN).probabilities
+        np.testing.assert_allclose(other, by_torch, atol=1e-4)
+
+
 class TestDeciding:
     def test_probes_decide_by_what_cross_validation_said(self, soft: Path, runs: Path) -> None:
         decided = Predictions.load(soft / "validation.npz")
@@ -283,17 +325,17 @@ class TestSoup:
 
 
 def test_mistakes_are_one_line_and_leave_nothing(runs: Path, tmp_path: Path, capsys) -> None:
-    larger = tmp_path / "larger"
-    shutil.copytree(runs / "linear", larger)
-    values = json.loads((larger / "model/model.json").read_text())
-    values["preprocess"]["height_px"] = 64
-    (larger / "model/model.json").write_text(json.dumps(values))
+    wider = tmp_path / "wider"
+    shutil.copytree(runs / "linear", wider)
+    values = json.loads((wider / "model/model.json").read_text())
+    values["preprocess"]["width_px"] = 64
+    (wider / "model/model.json").write_text(json.dumps(values))
     linear, stage = str(runs / "linear"), str(runs / "stage")
     for words, said in (
         ([linear], "needs two or more members"),
         ([linear, linear], "a model is given twice"),
         ([linear, str(tmp_path / "nowhere")], "no such run or model folder"),
-        ([linear, str(larger)], "take their pictures otherwise (height_px 32 and 64)"),
+        ([linear, str(wider)], "linear and wider cannot share pictures: inputs of different shape"),
         ([linear, stage, "--vote", "loud"], "--vote 'loud' is not one of soft, majority, weighted"),
         ([linear, stage, "--select", "some"], "--select 'some' is not one of all, greedy"),
         ([linear, stage, "--soup", "true", "--vote", "majority"], "leave out --vote"),

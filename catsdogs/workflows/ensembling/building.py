@@ -14,6 +14,7 @@ from torch import Tensor
 from catsdogs import __version__
 from catsdogs.core.errors import ModelError
 from catsdogs.core.predictions import Predictions
+from catsdogs.core.preprocess import common_spec
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature, log_loss
 from catsdogs.models.classifier import ImageClassifier
@@ -70,7 +71,7 @@ def build_ensemble(members: Sequence[Member], decision: Decision) -> tuple[Image
     card = ModelCard(
         backbone=" + ".join(dict.fromkeys(member.card.backbone for member in voting)),
         class_names=first.class_names,
-        preprocess=first.preprocess,
+        preprocess=common_spec([member.card.preprocess for member in voting]),
         temperature=decision.temperature,
         training=training,
         embedded=any(member.card.embedded for member in voting),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catsdogs.core.errors import ConfigError, ModelError
+from catsdogs.core.preprocess import common_spec
 from catsdogs.models.modelcard import CARD, ModelCard, find_model, load_card
 from catsdogs.workflows.answers import names_of
 from catsdogs.workflows.evaluate import learned_from
@@ -58,7 +59,8 @@ def open_members(paths: Sequence[Path]) -> list[Member]:
         raise ConfigError("an ensemble needs two or more members")
     members = [_member(name, place) for name, place in zip(names_of(places), places, strict=True)]
     for member in members[1:]:
-        _require_alike(members[0], member)
+        _require_same_classes(members[0], member)
+        _require_common_pictures(members[0], member)
     return members
 
 
@@ -91,16 +93,16 @@ def _member(name: str, path: Path) -> Member:
     return Member(name, model, card, run)
 
 
-def _require_alike(first: Member, other: Member) -> None:
+def _require_same_classes(first: Member, other: Member) -> None:
     if first.card.class_names != other.card.class_names:
         raise ModelError(
             f"{first.name} knows {', '.join(first.card.class_names)}; "
             f"{other.name} knows {', '.join(other.card.class_names)}"
         )
-    ours, theirs = first.card.preprocess.to_dict(), other.card.preprocess.to_dict()
-    different = [f"{key} {ours[key]} and {theirs[key]}" for key in ours if ours[key] != theirs[key]]
-    if different:
-        raise ModelError(
-            f"{first.name} and {other.name} take their pictures otherwise ({', '.join(different)}): "
-            "members of an ensemble are given the same pixels"
-        )
+
+
+def _require_common_pictures(first: Member, other: Member) -> None:
+    try:
+        common_spec([first.card.preprocess, other.card.preprocess])
+    except ModelError as error:
+        raise ModelError(f"{first.name} and {other.name} cannot share pictures: {error}") from error
