@@ -63,8 +63,8 @@ def _add_input(parser: OneLineParser) -> None:
         "--input",
         type=str,
         required=True,
-        help="Folder (recursive), zip, tar (.gz, .bz2), file, or quoted pattern such as 'a/**/*.jpg'; '-' "
-        "reads a list of paths from stdin, one a line or divided by zero bytes.",
+        help="Folder (recursive), zip, tar (.gz, .bz2), file, CSV with a column path, or quoted pattern "
+        "such as 'a/**/*.jpg'; '-' reads a list of paths from stdin, one a line or divided by zero bytes.",
     )
     for name, what in (
         ("include", "Only files that match one of these"),

@@ -3,12 +3,13 @@
     folder          recursively, in the order of names
     zip, tar        read where they are; .tar.gz and .tar.bz2 are unpacked to the cache
     one file        also one in an archive: photos.zip/cat/1.jpg
+    a table         file.csv with a column path, as manifests and predictions have one
     a pattern       'holiday/**/*.jpg', if nothing is called so
     a list          of paths, which may go into archives
 
 Records are found while they are asked for, and never kept: of a folder only the names of its folders, and of
 the files in one of them, are in memory. An archive holds the names of all its files, a pattern those that it
-matches, a list all its paths; a list that comes through a pipe is kept on disk.
+matches, a list or a table all its paths; a list that comes through a pipe is kept on disk.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from catsdogs.core.errors import DataError
@@ -25,6 +27,7 @@ from catsdogs.data.archives import opens_as_zip
 from catsdogs.data.globs import files_matching, is_pattern
 from catsdogs.data.manifest import locate, mode_of
 from catsdogs.data.pathlist import PathList
+from catsdogs.data.pathtable import read_paths
 from catsdogs.data.patterns import NamePatterns
 from catsdogs.data.stores import is_drawn, open_store, problems_of, root_of
 from catsdogs.data.tars import is_tar
@@ -73,9 +76,9 @@ def find_pictures(inputs: Inputs, patterns: NamePatterns = ALL_NAMES) -> Picture
     """Return unlabelled records for prediction, one for every file, whatever its name.
 
     Args:
-        inputs: A folder, an archive, one file or a pattern; or a list of paths to files, which may go into an
-            archive. A listed path need not exist: its record fails when it is read. Records keep the order of
-            the list; the others are sorted by name.
+        inputs: A folder, an archive, one file, a CSV with a column ``path``, or a pattern; or a list of paths
+            to files, which may go into an archive. A listed path need not exist: its record fails when it is
+            read. Records keep the order of the list; the others are sorted by name.
         patterns: Which files of a folder, an archive or a list are wanted.
 
     Raises:
@@ -87,6 +90,8 @@ def find_pictures(inputs: Inputs, patterns: NamePatterns = ALL_NAMES) -> Picture
         return _in_list(paths, patterns)
     root = inputs if isinstance(inputs, str) else root_of(Path(inputs))
     if not is_drawn(root):
+        if root.lower().endswith(".csv") and stat.S_ISREG(mode_of(root)):
+            return _in_table(root, patterns)
         if _is_one_file(root):
             return _in_list([root], patterns)
         if is_pattern(root) and not mode_of(root):
@@ -119,6 +124,17 @@ def _in_list(paths: Iterable[str], patterns: NamePatterns) -> Pictures:
     if patterns != ALL_NAMES and not any(map(patterns.wants, paths)) and any(True for _ in paths):
         raise DataError("--include and --exclude leave none of the files over")
     return Pictures(lambda: (_listed(path) for path in paths if patterns.wants(path)))
+
+
+def _in_table(table: str, patterns: NamePatterns) -> Pictures:
+    base = Path(table).parent
+    # The id is what the table says, so that answers can be joined to it.
+    records = [replace(_listed(os.fspath(base / path)), id=path) for path in read_paths(table)]
+    wanted = [record for record in records if patterns.wants(record.id)]
+    if not wanted:
+        left = "--include and --exclude leave none of its paths over" if records else "it has no rows"
+        raise DataError(f"{table}: {left}")
+    return Pictures(lambda: iter(wanted))
 
 
 def _is_one_file(root: str) -> bool:

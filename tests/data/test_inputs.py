@@ -4,6 +4,7 @@ import errno
 import glob
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,35 @@ def test_a_list_keeps_its_order_and_what_is_missing_fails_when_it_is_read(tmp_pa
         with pytest.raises(PictureError):
             open_store(record.root).read(record.name, 9)
     assert list(find_pictures([])) == []
+
+
+class TestATable:
+    def test_paths_start_from_its_folder_and_are_the_ids(self, tmp_path) -> None:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos/1.jpg").write_bytes(b"one")
+        with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+            archive.writestr("cat/2.jpg", b"two")
+        (tmp_path / "list.CSV").write_text(
+            "label,path\ncat,photos/1.jpg\n,more.zip/cat/2.jpg\n,photos/none.jpg\n"
+        )
+        records = list(find_pictures(tmp_path / "list.CSV"))
+        assert [record.id for record in records] == ["photos/1.jpg", "more.zip/cat/2.jpg", "photos/none.jpg"]
+        assert [open_store(r.root).read(r.name, 100) for r in records[:2]] == [b"one", b"two"]
+        some = find_pictures(tmp_path / "list.CSV", NamePatterns(include=("photos/*",)))
+        assert [record.id for record in some] == ["photos/1.jpg", "photos/none.jpg"]
+
+    @pytest.mark.parametrize(
+        ("text", "patterns", "words"),
+        [
+            ("a,b\n1,2\n", {}, "needs one column called path"),
+            ("path\n", {}, "it has no rows"),
+            ("path\nx.png\n", {"include": ("*.jpg",)}, "leave none of its paths over"),
+        ],
+    )
+    def test_mistakes(self, text, patterns, words, tmp_path) -> None:
+        (tmp_path / "list.csv").write_text(text)
+        with pytest.raises(DataError, match=words):
+            find_pictures(str(tmp_path / "list.csv"), NamePatterns(**patterns))
 
 
 def test_a_folder_called_drawn_is_a_folder_when_a_path_leads_into_it(tmp_path, monkeypatch):
