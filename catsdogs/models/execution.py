@@ -95,6 +95,11 @@ class Runner:
         return "compile" if self.execution.compiled else "torch"
 
     @property
+    def device(self) -> str:
+        """Torch's name of where it computes."""
+        return self.execution.device
+
+    @property
     def precision(self) -> str:
         """``fp32`` or ``bf16``."""
         return self.execution.precision

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,6 @@ from catsdogs.data.decode import DecodeLimits
 from catsdogs.data.stores import open_store
 from catsdogs.data.stream import Batch, batches
 from catsdogs.data.views import VIEWS
-from catsdogs.models.execution import Runner
 from catsdogs.models.registry import timm_version
 from catsdogs.models.stages import Stage
 from catsdogs.transfer.cache import FeatureCache, space_key
@@ -27,9 +27,39 @@ from catsdogs.transfer.cache import FeatureCache, space_key
 # Raise it whenever the same picture and weights give other numbers than before.
 FEATURES_VERSION = 3
 _VIEW = "none"
+TORCH = "torch"
 _ROWS_A_WRITE = 512
 
+Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
+
+
+class Extractor(Protocol):
+    """What turns pictures into features: ``models.execution.Runner``, or a converted network."""
+
+    @property
+    def name(self) -> str:
+        """The engine, such as ``torch``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """``fp32`` or ``bf16``."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Torch's name of where it computes."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures it computes at once."""
+        ...
+
+    def feature_stream(self, batches: Iterable[Pixels]) -> Iterator[Rows]:
+        """Turn batches uint8 (N, H, W, 3) into features float32 (N, D), one after the other."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,30 +91,30 @@ class Features:
         return Features(tuple(self.records[i] for i in positions), self.stages, self.values[positions])
 
 
-def feature_space(backbone: nn.Module, name: str, spec: PreprocessSpec, runner: Runner) -> str:
+def feature_space(backbone: nn.Module, name: str, spec: PreprocessSpec, extractor: Extractor) -> str:
     """Return a key that two feature rows share only where they are comparable number by number.
 
-    It holds architecture, weights, preprocessing, view, precision, device and versions.
+    It holds architecture, weights, preprocessing, view, engine, precision, device and versions.
     """
     digest = hashlib.sha256()
     for key, tensor in backbone.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    execution = runner.execution
+    engine = "" if extractor.name == TORCH else f"{extractor.name} "
     return space_key(
         version=FEATURES_VERSION,
         backbone=name,
         weights=digest.hexdigest(),
         preprocess=spec.to_dict(),
         view=_VIEW,
-        precision=execution.precision,
-        device=execution.device.partition(":")[0],
+        precision=f"{engine}{extractor.precision}",
+        device=extractor.device.partition(":")[0],
         timm=timm_version(),
     )
 
 
 def extract_features(
-    runner: Runner,
+    extractor: Extractor,
     records: Sequence[ImageRecord],
     spec: PreprocessSpec,
     stages: tuple[Stage, ...],
@@ -99,10 +129,10 @@ def extract_features(
     Pictures that cannot be read any more are left out.
 
     Args:
-        runner: Of a classifier whose features are those of all ``stages``.
+        extractor: Of the features of all ``stages``.
         records: Whose pictures.
         spec: How the backbone wants them.
-        stages: What the runner gives.
+        stages: What the extractor gives.
         space: Of ``feature_space``.
         cache: Where rows are looked up and kept.
         workers: Decoding threads.
@@ -127,7 +157,7 @@ def extract_features(
     advance(len(records) - len(missing))
     wanted = [record for record in records if record.id in missing]
     fresh: dict[bytes, Rows] = {}
-    for record, row in _computed(runner, wanted, spec, workers, advance):
+    for record, row in _computed(extractor, wanted, spec, workers, advance):
         fresh[missing[record.id]] = row
         if len(fresh) == _ROWS_A_WRITE:
             cache.write(space, fresh)
@@ -142,7 +172,7 @@ def extract_features(
 
 
 def _computed(
-    runner: Runner,
+    extractor: Extractor,
     records: Sequence[ImageRecord],
     spec: PreprocessSpec,
     workers: int,
@@ -150,10 +180,10 @@ def _computed(
 ) -> Iterator[tuple[ImageRecord, Rows]]:
     if not records:
         return
-    size = runner.execution.batch_size
+    size = extractor.batch_size
     waiting: deque[Batch] = deque()
 
-    def pixels() -> Iterator[npt.NDArray[np.uint8]]:
+    def pixels() -> Iterator[Pixels]:
         for batch in batches(records, spec=spec, views=VIEWS[_VIEW], batch_size=size, workers=workers):
             if len(batch.good):
                 waiting.append(batch)
@@ -161,7 +191,7 @@ def _computed(
             else:
                 advance(len(batch.records))
 
-    for rows in runner.feature_stream(pixels()):
+    for rows in extractor.feature_stream(pixels()):
         if not np.isfinite(rows).all():
             raise ModelError("the backbone gives features that are not finite: its weights are damaged")
         batch = waiting.popleft()

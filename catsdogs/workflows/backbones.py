@@ -49,6 +49,7 @@ from catsdogs.transfer.features import extract_features, feature_space
 from catsdogs.transfer.floor import FLOOR_SPEC, floor_features
 from catsdogs.transfer.probes import fit_linear_probe
 from catsdogs.transfer.svm import fit_kernel_probe
+from catsdogs.workflows.extraction import open_extractor
 from catsdogs.workflows.workers import decoding_workers
 
 FLOOR = "HOG + colours, SVM"
@@ -254,14 +255,22 @@ def _tried(entries: Sequence[Entry], rows: Sequence[BackboneRow], pictures: Pict
 def _probed(name: str, weights: str, pictures: Pictures) -> Quality | None:
     """Return the quality of logistic regression on the backbone's top features."""
     classifier, spec = _classifier(name, weights)
-    runner = Runner(classifier, fastest_execution(classifier, spec, name))
+    stages = (Stage(TOP, spec.height_px, feature_width(classifier.backbone)),)
+    extractor = open_extractor(
+        classifier.backbone,
+        name,
+        spec,
+        stages,
+        fastest_execution(classifier, spec, name),
+        pictures=len(pictures.records),
+    )
     with progress(f"{name}: features", len(pictures.records)) as advance:
         features = extract_features(
-            runner,
+            extractor,
             pictures.records,
             spec,
-            (Stage(TOP, spec.height_px, feature_width(classifier.backbone)),),
-            space=feature_space(classifier.backbone, name, spec, runner),
+            stages,
+            space=feature_space(classifier.backbone, name, spec, extractor),
             cache=FeatureCache(),
             workers=pictures.workers,
             advance=advance,

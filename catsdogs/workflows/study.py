@@ -18,7 +18,7 @@ from catsdogs.core.records import ImageRecord
 from catsdogs.data.splits import unit_names
 from catsdogs.models.backbones import RANDOM, feature_width
 from catsdogs.models.classifier import ImageClassifier
-from catsdogs.models.execution import Execution, Runner
+from catsdogs.models.execution import Execution
 from catsdogs.models.heads import build_head
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.initialization import initialize
@@ -29,6 +29,7 @@ from catsdogs.reporting.console import progress
 from catsdogs.transfer.cache import FeatureCache
 from catsdogs.transfer.features import extract_features, feature_space
 from catsdogs.transfer.labelled import Study
+from catsdogs.workflows.extraction import open_extractor
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.weights import open_backbone
 
@@ -46,6 +47,7 @@ class Base:
         training_pictures: How many there are for gradient epochs.
         network: What a ``catsdogs_cnn`` is made of.
         embedded: Whether it has learned what the embedded model has.
+        deterministic: Whether no trial may decide what computes.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Base:
     training_pictures: int
     network: NetworkSpec | None = None
     embedded: bool = False
+    deterministic: bool = False
 
     @property
     def architecture(self) -> str:
@@ -79,7 +82,8 @@ def open_base(
     if weights == RANDOM and model.initialization != "auto":
         initialize(backbone, model.initialization, model.activation)
     # A trial's answer may differ between two runs; a deterministic one takes the defaults.
-    precision = "fp32" if settings.trainer.get("deterministic") else "auto"
+    deterministic = bool(settings.trainer.get("deterministic"))
+    precision = "fp32" if deterministic else "auto"
     head = build_head(feature_width(backbone), len(class_names), HeadSpec())
     classifier = ImageClassifier(backbone, head, spec)
     execution = fastest_execution(classifier, spec, opened.name, precision=precision)
@@ -92,6 +96,7 @@ def open_base(
         training_pictures,
         opened.network,
         opened.embedded,
+        deterministic,
     )
 
 
@@ -111,16 +116,22 @@ def study(
         UserError: The pictures cannot be read any more.
     """
     stages = find_stages(base.backbone, base.spec)
-    head = build_head(sum(stage.width for stage in stages), len(base.class_names), HeadSpec())
-    classifier = ImageClassifier(base.backbone, head, base.spec, [stage.name for stage in stages])
-    runner = Runner(classifier, base.execution)
+    extractor = open_extractor(
+        base.backbone,
+        base.name,
+        base.spec,
+        stages,
+        base.execution,
+        pictures=0 if base.deterministic else len(records),
+        network=base.network,
+    )
     with progress("features", len(records)) as advance:
         features = extract_features(
-            runner,
+            extractor,
             records,
             base.spec,
             stages,
-            space=feature_space(base.backbone, base.architecture, base.spec, runner),
+            space=feature_space(base.backbone, base.architecture, base.spec, extractor),
             cache=FeatureCache(),
             workers=workers,
             advance=advance,
