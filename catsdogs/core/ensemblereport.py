@@ -44,7 +44,7 @@ class Judgement:
 
     Attributes:
         source: Where they come from: ``test`` or ``input``.
-        comparison: The best single member against the ensemble.
+        comparison: The best single member, or the first, against the ensemble.
         members: Name -> share of wrong answers, of every member that was looked at.
         error: Share of wrong answers of the ensemble.
         independent_error: What a majority of the voting members would have if each were wrong as often as it
@@ -54,6 +54,7 @@ class Judgement:
         all_wrong: Pictures that every voting member gets wrong.
         most_wrong: Pictures that more than half of them get wrong.
         sizes: Quality against the number of members.
+        chosen: Whether other pictures have told which member is best; else the first is compared.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Judgement:
     all_wrong: int
     most_wrong: int
     sizes: Sequence[OfSize]
+    chosen: bool = True
 
     @property
     def mean_correlation(self) -> float:

@@ -7,10 +7,12 @@ its features lie far from those of every picture in training.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from catsdogs.core.errors import ModelError
 from catsdogs.core.predictions import FloatArray
 
 NEIGHBOURS = 5
@@ -44,28 +46,42 @@ class Familiarity:
         """Measure held-out features (V, D) against references (R, D); None where there are too few."""
         if not len(references) or len(held_out) < LEAST_HELD_OUT:
             return None
-        unit = _unit(references)
-        return cls(unit.astype(np.float16), np.sort(_distances(held_out, unit)).astype(np.float32))
+        # Measured by what is kept, as new pictures will be.
+        kept = _unit(references).astype(np.float16)
+        return cls(kept, np.sort(_distances(held_out, _unit(kept))).astype(np.float32))
 
     def unfamiliar(self, features: npt.NDArray[np.floating]) -> FloatArray:
         """Return, for features (N, D), the share of familiar pictures that lie nearer: (N,) in [0, 1).
 
         Of new pictures like those held out at most 5 % get 0.95 or more, and so for every share.
+
+        Raises:
+            ModelError: The references are those of another network.
         """
-        found = _distances(features, self.references.astype(np.float32)).astype(np.float32)
+        if features.shape[1] != self.references.shape[1]:
+            raise ModelError(
+                f"the model is damaged: its familiar pictures have {self.references.shape[1]:,} features, "
+                f"others {features.shape[1]:,}"
+            )
+        found = _distances(features, self._directions).astype(np.float32)
         nearer = np.searchsorted(self.distances, found, side="left")
         return np.asarray(nearer / (len(self.distances) + 1), dtype=np.float64)
 
+    @cached_property
+    def _directions(self) -> FloatArray:
+        return _unit(self.references)
 
-def _distances(features: npt.NDArray[np.floating], references: npt.NDArray[np.floating]) -> FloatArray:
+
+def _distances(features: npt.NDArray[np.floating], directions: FloatArray) -> FloatArray:
     """Return the squared distance of each picture to its fifth nearest reference, (N,) in [0, 4]."""
-    place = min(NEIGHBOURS, len(references)) - 1
-    # Of two unit vectors: 2 - 2 cos. What is no number is farther than anything.
-    squared = np.nan_to_num(2 - 2 * _unit(features) @ references.T, nan=4.0)
+    place = min(NEIGHBOURS, len(directions)) - 1
+    # Of two unit vectors: 2 - 2 cos, which in float32 is noise where all pictures lie close together. What is
+    # no number is farther than anything.
+    squared = np.nan_to_num(2 - 2 * _unit(features) @ directions.T, nan=4.0)
     return np.asarray(np.partition(squared, place, axis=1)[:, place], dtype=np.float64)
 
 
-def _unit(features: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    wide = np.asarray(features, dtype=np.float32)
+def _unit(features: npt.NDArray[np.floating]) -> FloatArray:
+    wide = np.asarray(features, dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12))

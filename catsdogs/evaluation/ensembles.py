@@ -113,6 +113,7 @@ def judge(
     best: str,
     voting: Sequence[str],
     source: str,
+    chosen: bool = True,
     seed: int = 0,
 ) -> Judgement:
     """Return what an ensemble brought on pictures that none of its members has learned from.
@@ -125,6 +126,7 @@ def judge(
         best: The member that was best on other pictures; the ensemble is compared with it.
         voting: The members that have a vote.
         source: Where the pictures come from.
+        chosen: Whether other pictures have told that ``best`` is the best.
         seed: Of intervals and subsets.
     """
     labels = ensemble.labels
@@ -142,6 +144,7 @@ def judge(
         all_wrong=int((together == len(voting)).sum()),
         most_wrong=int((together > len(voting) / 2).sum()),
         sizes=quality_by_size(logits, labels, kind, seed=seed),
+        chosen=chosen,
     )
 
 
@@ -155,11 +158,13 @@ def why(report: EnsembleReport) -> list[str]:
     if judgement is None:
         return ["No picture is left that all members have not learned from: nothing judges this ensemble."]
     members = len(judgement.correlations)
-    n = judgement.comparison.n
+    n, first = judgement.comparison.n, judgement.comparison.names[0]
+    single = f"the best single member ({first}, chosen on other pictures)"
+    if not judgement.chosen:
+        single = f"{first}, the first member as nothing held out tells the best,"
     lines = [
-        f"The ensemble is wrong about {_percent(judgement.error)} of {n:,} pictures; the best single member "
-        f"({judgement.comparison.names[0]}, chosen on other pictures) about "
-        f"{_percent(judgement.members[judgement.comparison.names[0]])}."
+        f"The ensemble is wrong about {_percent(judgement.error)} of {n:,} pictures; {single} about "
+        f"{_percent(judgement.members[first])}."
     ]
     if report.kind == "soup" or members < 2:
         return lines

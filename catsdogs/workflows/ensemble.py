@@ -101,17 +101,24 @@ class _Bench:
         said: Predictions,
         *,
         kind: str,
-        best: int,
+        best: int | None,
         voting: Sequence[int],
     ) -> Judgement:
-        """Compare what the members say together with what each says."""
+        """Compare what the members say together with what each says.
+
+        Where nothing has told the ``best`` member apart, what each holds out itself does; where none holds
+        anything out, it is the first, and the judgement says so.
+        """
+        if best is None:
+            best = _best_by_own(self.members)
         *alone, together = matched([*answers, said], [*self.names, "the ensemble"])
         return judge(
             alone,
             self.names,
             together,
             kind=kind,
-            best=self.names[best],
+            best=self.names[best or 0],
+            chosen=best is not None,
             voting=[self.names[place] for place in voting],
             source=self.source,
             seed=self.seed,
@@ -152,8 +159,10 @@ def ensemble(
         report, said = _as_soup(bench, run, select=select)
     else:
         report, said = _as_vote(bench, run, vote=vote, select=select)
+    if _learn_familiarity(run, joint) and said is not None:
+        # By its own features, not by those of a member.
+        said = replace(said, unfamiliar=look(run.path, judges, "how strange the judges are")[0].unfamiliar)
     _write(bench, run, report, said)
-    _learn_familiarity(run, joint)
     return report
 
 
@@ -176,8 +185,6 @@ def _as_vote(
     members = bench.members
     shared = answers_for_deciding(members)
     decision = decide(shared, len(members), vote=vote, select=select, seed=bench.seed)
-    if shared is None:
-        decision = replace(decision, best=_best_by_own(members))
     kind = decision.vote.kind
     built = build_ensemble(members, decision)
     _save(run, built, decision.said)
@@ -224,23 +231,25 @@ def _as_soup(bench: _Bench, run: RunFolder, *, select: str) -> tuple[EnsembleRep
     return report, said
 
 
-def _learn_familiarity(run: RunFolder, joint: Sequence[ImageRecord]) -> None:
-    """Let the new model know strange pictures, as its members do.
+def _learn_familiarity(run: RunFolder, joint: Sequence[ImageRecord]) -> bool:
+    """Let the new model know strange pictures, as its members do; say whether it does.
 
     No features have learned from a validation picture that is in no member's train: gradients never saw it.
     """
     training, held_out = ([one for one in joint if one.split == split] for split in ("train", "val"))
     if len(held_out) < LEAST_HELD_OUT:
-        return
+        return False
     familiarity = familiar_to_model(run.path, training, look(run.path, held_out, "validation")[1])
     if familiarity is not None:
         save_familiarity(run.model, familiarity)
+    return familiarity is not None
 
 
-def _best_by_own(members: Sequence[Member]) -> int:
-    """Return the member with the lowest log loss on what it holds out itself; the first among equals."""
+def _best_by_own(members: Sequence[Member]) -> int | None:
+    """Return the member with the lowest log loss on what it holds out itself; None where none does."""
     own = [heldout(member.model) for member in members]
-    return int(np.argmin([math.inf if one is None else log_loss(one.logits, one.labels) for one in own]))
+    losses = [math.inf if one is None else log_loss(one.logits, one.labels) for one in own]
+    return int(np.argmin(losses)) if min(losses) < math.inf else None
 
 
 def _together(
@@ -256,7 +265,7 @@ def _together(
     logits = np.stack([answers[place].logits for place in decision.voting])
     errors = {place: reason for own in answers for place, reason in own.errors.items()}
     merged = decision.vote.merge(logits) / decision.temperature
-    return replace(answers[0], logits=merged, errors=errors, views=None)
+    return replace(answers[0], logits=merged, errors=errors, views=None, unfamiliar=None)
 
 
 def _save(run: RunFolder, built: tuple[ImageClassifier, ModelCard], said: Predictions | None) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from catsdogs.core.errors import ModelError
 from catsdogs.core.familiarity import Familiarity
 
 
@@ -32,6 +33,23 @@ def test_new_pictures_like_those_held_out_are_strange_no_more_often_than_promise
         found = Familiarity.learn(training, held_out)
         alarms.append(np.mean(found.unfamiliar(new) >= 1 - share - 1e-9))
     assert np.mean(alarms) == pytest.approx(share, abs=4 * np.std(alarms) / np.sqrt(60))
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.01, 0.001])
+def test_the_promise_holds_where_all_features_lie_close_together(spread) -> None:
+    generator = np.random.default_rng(0)
+    common = generator.random(64) + 0.5
+    training, held_out, new = (
+        (common + spread * generator.normal(size=(n, 64))).astype(np.float32) for n in (300, 300, 2000)
+    )
+    found = Familiarity.learn(training, held_out).unfamiliar(new)
+    assert np.mean(found >= 0.5) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(found >= 0.95) == pytest.approx(0.05, abs=0.03)
+
+
+def test_features_of_another_network_are_an_error(known) -> None:
+    with pytest.raises(ModelError, match="its familiar pictures have 64 features, others 65"):
+        known[0].unfamiliar(np.ones((2, 65)))
 
 
 def test_another_direction_is_stranger_than_all_that_were_held_out(known) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import catsdogs
 from catsdogs.cli.main import main
 from catsdogs.core.ensemblereport import EnsembleReport
-from catsdogs.core.predictions import Predictions
+from catsdogs.core.predictions import Predictions, softmax
 from catsdogs.core.report import EvaluationReport
 from catsdogs.core.voting import Vote
 from catsdogs.data.splits import read_split
@@ -22,6 +22,9 @@ from catsdogs.models.heads import features_of
 from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.workflows import ensemble as workflow
+from catsdogs.workflows.ensembling.building import cook_soup
+from catsdogs.workflows.ensembling.deciding import decide
+from catsdogs.workflows.ensembling.members import open_members
 
 DRAWN = "drawn:cat,dog?per_class=30&size=40"
 TINY = [
@@ -121,6 +124,10 @@ class TestAModelLikeAnyOther:
         assert again.n == told.n == len(ids_of(soft, "test"))
         assert again.confusion == told.confusion
         assert again.metrics["log_loss"].value == pytest.approx(told.metrics["log_loss"].value, abs=1e-5)
+        answers = [Predictions.load(folder / "predictions.npz") for folder in (soft, tmp_path)]
+        # Of its own features: a member's are others, and so is what is strange to it.
+        np.testing.assert_allclose(*(one.unfamiliar for one in answers), atol=1e-9)
+        assert Predictions.load(soft / "validation.npz").unfamiliar is None
 
     def test_it_says_what_the_members_say_together(self, soft: Path, runs: Path) -> None:
         card = load_card(soft)
@@ -250,6 +257,18 @@ class TestDeciding:
             len(report.weights) if len(report.weights) > 1 else 0
         )
 
+    def test_one_alone_under_a_majority_says_what_its_network_says(self) -> None:
+        chance = np.random.default_rng(0)
+        labels = chance.integers(0, 2, 100)
+        ids = tuple(map(str, range(100)))
+        sides = np.where(labels == 1, 1.0, -1.0)[:, None] * np.array([[-0.5, 0.5]])
+        good = Predictions(ids, ("cat", "dog"), sides * chance.normal(3, 1.5, (100, 1)), labels)
+        bad = replace(good, logits=-good.logits)
+        decision = decide([good, bad], 2, vote="majority", select="greedy", seed=0)
+        assert decision.voting == (0,)
+        network = good.logits / decision.temperature
+        np.testing.assert_allclose(decision.said.probabilities, softmax(network), atol=1e-12)
+
     def test_majority(self, runs: Path, tmp_path: Path) -> None:
         report = made(runs, tmp_path / "e", "linear", "stage", "svm", "--vote", "majority")
         assert report.kind == load_card(tmp_path / "e").vote.kind == "majority"
@@ -308,6 +327,22 @@ class TestSoup:
     def test_greedy_is_no_worse_than_the_best_member(self, runs: Path, tmp_path: Path) -> None:
         report = made(runs, tmp_path / "e", "top", "hot", "--soup", "true", "--select", "greedy")
         assert report.judgement.comparison.names[0] in report.weights
+
+    def test_without_a_jury_nobody_is_called_the_best(self, runs: Path, tmp_path: Path, capsys) -> None:
+        for name in ("linear", "other"):
+            shutil.copytree(runs / name, tmp_path / name)
+            for told in ("validation.npz", "out_of_fold.npz"):
+                (tmp_path / name / told).unlink(missing_ok=True)
+        report = made(tmp_path, tmp_path / "e", "linear", "other", "--input", f"{DRAWN}&seed=7")
+        assert not report.judgement.chosen
+        assert "linear, the first member" in " ".join(capsys.readouterr().out.split())
+
+    def test_it_builds_on_the_embedded_model_if_a_member_does(self, runs: Path, tmp_path: Path) -> None:
+        shutil.copytree(runs / "hot", tmp_path / "hot")
+        classifier, card = load_model(tmp_path / "hot")
+        save_model(tmp_path / "hot/model", classifier, replace(card, embedded=True))
+        members = open_members([runs / "top", tmp_path / "hot"])
+        assert cook_soup(members, [], select="all").card.embedded
 
     def test_other_shapes_have_no_mean(self, runs: Path, tmp_path: Path, capsys) -> None:
         words = [

@@ -38,7 +38,7 @@ class Soup:
         classifier: With that mean.
         card: Of it.
         used: Positions of the members in it.
-        best: Position of the best single member, by validation.
+        best: Position of the best single member, by validation; None where there was none.
         words: How it was decided.
         said: Its answers to the validation pictures; None where there were none.
     """
@@ -46,7 +46,7 @@ class Soup:
     classifier: ImageClassifier
     card: ModelCard
     used: tuple[int, ...]
-    best: int
+    best: int | None
     words: str
     said: Predictions | None
 
@@ -102,7 +102,7 @@ def cook_soup(members: Sequence[Member], records: Sequence[ImageRecord], *, sele
         say(f"only {len(records)} pictures are held out by all members: every one goes into the soup")
         used = list(range(len(members)))
         logs = [math.log(member.card.temperature) for member in members]
-        temperature, best, said = math.exp(math.fsum(logs) / len(logs)), 0, None
+        temperature, best, said = math.exp(math.fsum(logs) / len(logs)), None, None
         words, soup = "the mean of all members' weights", mean_of(states)
     else:
         ranked = sorted((judge(state), place) for place, state in enumerate(states))
@@ -115,7 +115,8 @@ def cook_soup(members: Sequence[Member], records: Sequence[ImageRecord], *, sele
         said, temperature = judge.calibrated(soup)
     classifiers[0].load_state_dict(soup)
     training = _training("soup", [members[place] for place in used]) | {"decided": words}
-    card = replace(card, temperature=temperature, training=training, view_weights=())
+    embedded = any(member.card.embedded for member in members)
+    card = replace(card, temperature=temperature, training=training, embedded=embedded, view_weights=())
     return Soup(classifiers[0], card, tuple(used), best, words, said)
 
 

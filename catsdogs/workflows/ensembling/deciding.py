@@ -36,7 +36,8 @@ class Decision:
         voting: Positions of the members that have a vote.
         vote: Theirs.
         temperature: Of the ensemble.
-        best: Position of the best single member, by its log loss on the pictures that decided.
+        best: Position of the best single member, by its log loss on the pictures that decided; None where
+            there were none.
         words: How it was decided.
         said: The ensemble's answers to those pictures; None where there were none.
     """
@@ -44,7 +45,7 @@ class Decision:
     voting: tuple[int, ...]
     vote: Vote
     temperature: float
-    best: int
+    best: int | None
     words: str
     said: Predictions | None
 
@@ -105,7 +106,7 @@ def decide(
     """
     kind = MAJORITY if vote == MAJORITY else SOFT
     if shared is None:
-        return Decision(tuple(range(members)), Vote.of(kind, [1] * members), 1.0, 0, "equal weights", None)
+        return Decision(tuple(range(members)), Vote.of(kind, [1] * members), 1.0, None, "equal weights", None)
     logits, labels = np.stack([one.logits for one in shared]), shared[0].labels
     best = int(np.argmin([log_loss(own, labels) for own in logits]))
     ballots: FloatArray = np.ones(members)
@@ -123,8 +124,9 @@ def decide(
             f"weights learned by log loss on {len(labels):,} held-out pictures "
             f"(gain over equal ones there, cross-validated: {gain})",
         ]
-    chosen = Vote.of(kind, ballots[voting].tolist())
+    # A single member stays the network that it is: there is no vote to smooth.
+    chosen = Vote.of(kind if len(voting) > 1 else SOFT, ballots[voting].tolist())
     merged = chosen.merge(logits[voting])
     temperature = fit_temperature(merged, labels)
-    said = replace(shared[0], logits=merged / temperature, views=None)
+    said = replace(shared[0], logits=merged / temperature, views=None, unfamiliar=None)
     return Decision(tuple(voting.tolist()), chosen, temperature, best, ", then ".join(words), said)
