@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from catsdogs.core.columns import Column, column_of_text
@@ -17,9 +17,10 @@ _CODES = 6
 def read_columns(path: str | Path, ids: Sequence[str]) -> tuple[list[Column], list[str]]:
     """Return the columns of a CSV for these pictures, and a line about what does not match.
 
-    The header names the columns, of which one is ``path``. A path is an id as in
-    ``predictions.csv``, or a file name that only one picture has. A column whose values are all numbers, of
-    more than six different ones, is numeric.
+    The header names the columns, of which one is ``path``. A path is an id as in ``predictions.csv``, a
+    longer path that ends in one, or a bare file name that only one picture has. Another folder is another
+    picture: the file may be about a whole data set, of which these are a part. A column whose values are all
+    numbers, of more than six different ones, is numeric.
 
     Args:
         path: Of the CSV.
@@ -30,12 +31,12 @@ def read_columns(path: str | Path, ids: Sequence[str]) -> tuple[list[Column], li
     """
     header, rows = _read(Path(path))
     where = header.index("path")
-    positions = _positions(ids)
+    places, alone = {id: position for position, id in enumerate(ids)}, _alone(ids)
     lines: dict[int, list[str]] = {}
     lost = []
     for number, row in rows:
         name = row[where].strip().replace("\\", "/")
-        position = positions.get(name, positions.get(PurePosixPath(name).name))
+        position = _find(name, places, alone)
         if position is None:
             lost.append(name)
         elif position in lines:
@@ -69,13 +70,25 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, lines[1:]
 
 
-def _positions(ids: Sequence[str]) -> dict[str, int]:
-    """Return how a picture may be called -> its position: its id, or its file name where that is enough."""
+def _alone(ids: Sequence[str]) -> dict[str, int]:
+    """Return file name -> position of the only picture that has it."""
     named = defaultdict(list)
     for position, id in enumerate(ids):
         named[PurePosixPath(id).name].append(position)
-    alone = {name: at[0] for name, at in named.items() if len(at) == 1}
-    return alone | {id: position for position, id in enumerate(ids)}
+    return {name: at[0] for name, at in named.items() if len(at) == 1}
+
+
+def _find(name: str, places: Mapping[str, int], alone: Mapping[str, int]) -> int | None:
+    """Return the position of the picture that a path, or the longest end of it, is the id of.
+
+    Args:
+        name: The path.
+        places: Id -> position.
+        alone: File name -> position, where only one picture has it; for a path that is no more than that.
+    """
+    parts = name.split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((places[end] for end in ends if end in places), alone.get(name))
 
 
 def _problems(path: Path, lost: Sequence[str], without: int, n: int) -> list[str]:

@@ -32,6 +32,14 @@ def load_familiarity(folder: Path) -> Familiarity | None:
             found = Familiarity(opened.get_tensor(_REFERENCES), opened.get_tensor(_DISTANCES))
     except (OSError, safetensors.SafetensorError):
         return None
-    if found.references.ndim != 2 or found.distances.ndim != 1 or not found.references.size:
-        raise ModelError(f"{folder} is not a usable model: its familiar pictures are damaged")
+    except (TypeError, AttributeError) as error:  # a kind of number that numpy does not know
+        raise _damaged(folder) from error
+    shapes = found.references.ndim, found.distances.ndim
+    numbers = found.references.dtype.kind == found.distances.dtype.kind == "f"
+    if shapes != (2, 1) or not numbers or not (found.references.size and found.distances.size):
+        raise _damaged(folder)
     return Familiarity(found.references, np.sort(found.distances))
+
+
+def _damaged(folder: Path) -> ModelError:
+    return ModelError(f"{folder} is not a usable model: its familiar pictures are damaged")

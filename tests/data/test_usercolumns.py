@@ -30,10 +30,17 @@ def test_numbers_words_and_codes(tmp_path):
 
 
 def test_a_file_name_is_enough_where_only_one_picture_has_it(tmp_path):
-    path = written(tmp_path, "path,place\n1.jpg,here\n0.jpg,there\nelsewhere\\2.jpg,here\n9.jpg,here\n")
+    path = written(tmp_path, "path,place\n1.jpg,here\n0.jpg,there\nC:\\photos\\cat\\2.jpg,here\n9.jpg,here\n")
     (place,), problems = read_columns(path, IDS)
     assert place.values == (None, "here", "here", *[None] * 6)
     assert problems == [f"{path}: 2 paths match no picture or several (0.jpg); 7 of 9 pictures have no row"]
+
+
+def test_a_file_about_all_pictures_may_name_others_like_these(tmp_path):
+    rows = [f"{kind}/{n}.jpg,{'in' if kind == 'cat' else 'out'}" for kind in ("cat", "dog") for n in range(8)]
+    (place,), problems = read_columns(written(tmp_path, "\n".join(["path,place", *rows])), IDS[3:])
+    assert place.values == (*["in"] * 5, "out")
+    assert "10 paths match no picture" in problems[0]
 
 
 @pytest.mark.parametrize(
