@@ -60,3 +60,25 @@ def test_small_sets_without_a_difference_give_hardly_ever_a_warning():
         assert all(one.among == 8 for one in found)
         warned += any(one.telling for one in found)
     assert warned <= 3
+
+
+def test_few_pictures_of_a_class_give_hardly_ever_a_warning():
+    warned = 0
+    for seed in range(10):
+        chance = np.random.default_rng(seed)
+        columns = [NumberColumn(f"c{n}", chance.normal(size=100), "low", "high") for n in range(4)]
+        found = class_differences(columns, np.arange(100) % 20, [str(n) for n in range(20)], seed=seed)
+        warned += any(one.telling for one in found)
+    assert warned <= 1
+
+
+def test_of_many_classes_the_best_told_are_named_and_all_are_counted():
+    labels = np.arange(480) % 24
+    column = NumberColumn("size", 2 * (labels == 7) + CHANCE.normal(size=480), "small", "large")
+    found = class_differences([column], labels, [str(n) for n in range(24)])
+    assert found[0].of_class == "7"
+    assert found[0].telling
+    assert len(found) == 8
+    assert {one.among for one in found} == {24}
+    expected = sorted(max(a, 1 - a) for n in range(24) for a in [roc_auc_score(labels == n, column.values)])
+    assert [one.auroc.value for one in found] == pytest.approx(expected[:-9:-1])
