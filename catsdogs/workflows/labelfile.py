@@ -77,8 +77,13 @@ def write_labels(
                 writer.writerow([cell(id), cell(label), cell(given), "", "", "", "no", "", _CHECKED])
 
 
-def is_edited(path: Path) -> bool:
-    """Say whether somebody has changed a list that ``write_labels`` wrote, or marked a row of it."""
+def is_edited(path: Path, *, earlier: Mapping[str, tuple[str, str]] | None = None) -> bool:
+    """Say whether somebody has changed a list that ``write_labels`` wrote, or marked a row of it.
+
+    Args:
+        path: Of the CSV.
+        earlier: What an earlier file has changed, as ``write_labels`` was given it.
+    """
     if not path.is_file():
         return False
     try:
@@ -88,8 +93,14 @@ def is_edited(path: Path) -> bool:
         return True
     if tuple(header) != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
         return True
-    label, given, checked = (_COLUMNS.index(name) for name in ("label", "given", "checked"))
-    return any(row[checked] != _CHECKED and (row[checked] or row[label] != row[given]) for row in rows)
+    before = {cell(id): cell(label) for id, (_, label) in (earlier or {}).items()}
+    return any(_is_edited(dict(zip(_COLUMNS, row, strict=True)), before) for row in rows)
+
+
+def _is_edited(row: Mapping[str, str], before: Mapping[str, str]) -> bool:
+    if row["checked"] == _CHECKED:
+        return row["label"] != before.get(row["path"])
+    return bool(row["checked"]) or row["label"] != row["given"]
 
 
 def read_labels_file(path: str) -> list[LabelRow]:

@@ -86,7 +86,7 @@ def find_label_errors(
     path = out or RunFolder(checkpoint).labels
     if path.suffix.lower() in _BESIDE:
         raise ConfigError(f"--out {path} names the CSV; its figures and its sheet lie beside it")
-    if is_edited(path):
+    if is_edited(path, earlier=_earlier(Corrections.load(RunFolder(checkpoint).corrections))):
         raise OutputError(f"{path} has been edited; keep it, and give --out another name")
     require_writable(path)
     found = _out_of_sample(checkpoint, everything)
@@ -158,12 +158,14 @@ def _warn_of_seen(run: RunFolder, found: OutOfSample) -> None:
 def _write(found: OutOfSample, path: Path, *, seed: int) -> tuple[LabelCheck, tuple[LabelDoubt, ...]]:
     conflicts = conflicts_among(found.audit, found.records)
     check, doubts = check_labels(found.predictions, conflicts, origin=found.origin, seed=seed)
-    earlier = {
-        id: (one.record.label or "", one.label or REMOVE) for id, one in found.corrections.by_id.items()
-    }
-    write_labels(path, doubts, earlier=earlier)
+    write_labels(path, doubts, earlier=_earlier(found.corrections))
     write_json(path.with_suffix(".json"), check.to_dict())
     return check, doubts
+
+
+def _earlier(corrections: Corrections) -> dict[str, tuple[str, str]]:
+    """Return id -> the label that was given, and what was made of it."""
+    return {id: (one.record.label or "", one.label or REMOVE) for id, one in corrections.by_id.items()}
 
 
 def conflicts_among(audit: AuditReport, records: Sequence[ImageRecord]) -> dict[str, Conflict]:

@@ -7,7 +7,7 @@ import pytest
 
 from catsdogs.core.errors import DataError
 from catsdogs.evaluation.labelcheck import LabelDoubt
-from catsdogs.workflows.labelfile import read_labels_file, write_labels
+from catsdogs.workflows.labelfile import is_edited, read_labels_file, write_labels
 
 DOUBTS = [
     LabelDoubt("b.jpg", "dog", "cat", 0.02, 0.98, -3.9, suspected=True, reason="looks like cat"),
@@ -42,6 +42,18 @@ def test_what_was_corrected_before_is_in_it_again(tmp_path):
             ("dog", "before"),
             ("cat", "before"),
         ]
+
+
+def test_a_second_thought_about_an_earlier_correction_is_an_edit(tmp_path):
+    earlier = {"=z.jpg": ("dog", "remove"), "b.jpg": ("cat", "dog")}
+    path = tmp_path / "l.csv"
+    write_labels(path, DOUBTS, earlier=earlier)
+    assert not is_edited(path, earlier=earlier)
+    text = path.read_text(encoding="utf-8")
+    for before, after in (("b.jpg,dog,cat", "b.jpg,cat,cat"), ("z.jpg,remove", "z.jpg,dog")):
+        assert before in text
+        path.write_text(text.replace(before, after), encoding="utf-8")
+        assert is_edited(path, earlier=earlier)
 
 
 @pytest.mark.parametrize(
