@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 import catsdogs
 from catsdogs.cli.main import main
 from catsdogs.core.ensemblereport import EnsembleReport
-from catsdogs.core.predictions import Predictions, softmax
+from catsdogs.core.predictions import Predictions
 from catsdogs.core.report import EvaluationReport
+from catsdogs.core.temperature import fit_temperature, log_loss
 from catsdogs.core.voting import Vote
+from catsdogs.data.layouts import find_labelled
 from catsdogs.data.splits import read_split
 from catsdogs.models import trial
 from catsdogs.models.heads import features_of
@@ -25,6 +27,7 @@ from catsdogs.workflows import ensemble as workflow
 from catsdogs.workflows.ensembling.building import cook_soup
 from catsdogs.workflows.ensembling.deciding import decide
 from catsdogs.workflows.ensembling.members import open_members
+from catsdogs.workflows.ensembling.pictures import judges_from
 
 DRAWN = "drawn:cat,dog?per_class=30&size=40"
 TINY = [
@@ -266,8 +269,23 @@ class TestDeciding:
         bad = replace(good, logits=-good.logits)
         decision = decide([good, bad], 2, vote="majority", select="greedy", seed=0)
         assert decision.voting == (0,)
-        network = good.logits / decision.temperature
-        np.testing.assert_allclose(decision.said.probabilities, softmax(network), atol=1e-12)
+        assert decision.vote.kind == "soft"
+        assert decision.temperature == pytest.approx(fit_temperature(good.logits, labels))
+
+    @pytest.mark.parametrize("how", [("soft", "greedy"), ("weighted", "all")])
+    def test_what_was_lucky_on_the_held_out_pictures_is_not_what_they_keep(
+        self, how: tuple[str, str]
+    ) -> None:
+        vote, select = how
+        losses = []
+        for seed in range(4):
+            chance = np.random.default_rng(seed)
+            labels, ids = chance.integers(0, 2, 40), tuple(map(str, range(40)))
+            noise = [Predictions(ids, ("cat", "dog"), chance.normal(size=(40, 2)), labels) for _ in range(8)]
+            decision = decide(noise, 8, vote=vote, select=select, seed=0)
+            losses.append(log_loss(decision.said.logits, labels))
+        # Members that know nothing: better than ln 2 is luck that thresholds must not learn from.
+        assert np.mean(losses) > np.log(2) - 1e-3
 
     def test_majority(self, runs: Path, tmp_path: Path) -> None:
         report = made(runs, tmp_path / "e", "linear", "stage", "svm", "--vote", "majority")
@@ -304,6 +322,22 @@ class TestDeciding:
         report = made(runs, tmp_path / "e", "linear", "top", "--input", DRAWN)
         assert report.judgement.comparison.n == 12
         assert "left out: 48 pictures that taught a member" in capsys.readouterr().out
+
+    def test_of_an_input_what_taught_any_member_is_left_out_though_others_call_theirs_alike(
+        self, runs: Path, tmp_path: Path
+    ) -> None:
+        # Another folder of pictures with the same names: those that the second member has learned from.
+        moved = tmp_path / "moved"
+        shutil.copytree(runs / "top", moved)
+        other = f"{DRAWN}&seed=7"
+        roots = {record.root for record in read_split(moved / "split.csv")}
+        text = (moved / "split.csv").read_text()
+        for root in roots:
+            text = text.replace(root, find_labelled(other).records[0].root)
+        (moved / "split.csv").write_text(text)
+        members = open_members([runs / "linear", moved])
+        judged = {record.id for record in judges_from(members, other)}
+        assert judged == ids_of(moved, "test")
 
 
 class TestSoup:

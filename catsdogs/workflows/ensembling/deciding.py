@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from catsdogs.core.predictions import FloatArray, Predictions
+from catsdogs.core.predictions import FloatArray, IntArray, Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.temperature import fit_temperature, log_loss
 from catsdogs.core.voting import MAJORITY, SOFT, Vote
@@ -26,6 +28,7 @@ WEIGHTED, ALL, GREEDY = "weighted", "all", "greedy"
 VOTES, SELECTIONS = (SOFT, MAJORITY, WEIGHTED), (ALL, GREEDY)
 # Fewer pictures tell nothing about weights.
 FEWEST = 20
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Decision:
         best: Position of the best single member, by its log loss on the pictures that decided; None where
             there were none.
         words: How it was decided.
-        said: The ensemble's answers to those pictures; None where there were none.
+        said: The ensemble's answers to those pictures; None where there were none. Where they have chosen
+            members or weights, each is answered by what the others have chosen.
     """
 
     voting: tuple[int, ...]
@@ -104,18 +108,40 @@ def decide(
         select: Of ``SELECTIONS``.
         seed: Of the folds in which weights are judged.
     """
-    kind = MAJORITY if vote == MAJORITY else SOFT
     if shared is None:
+        kind = MAJORITY if vote == MAJORITY else SOFT
         return Decision(tuple(range(members)), Vote.of(kind, [1] * members), 1.0, None, "equal weights", None)
     logits, labels = np.stack([one.logits for one in shared]), shared[0].labels
     best = int(np.argmin([log_loss(own, labels) for own in logits]))
-    ballots: FloatArray = np.ones(members)
+    choose = partial(_choose, vote=vote, select=select, seed=seed)
+    chosen = choose(logits, labels)
+    merged = chosen.vote.merge(logits[chosen.voting])
+    temperature = fit_temperature(merged, labels)
+    # What has chosen members flatters them: thresholds learned from it would break their promise.
+    answers = _unseen(logits, labels, choose, seed) if chosen.learned else merged / temperature
+    said = replace(shared[0], logits=answers, views=None, unfamiliar=None)
+    words = ", then ".join(chosen.words)
+    return Decision(tuple(chosen.voting.tolist()), chosen.vote, temperature, best, words, said)
+
+
+class _Chosen(NamedTuple):
+    """Who votes and how, as some pictures have decided."""
+
+    voting: IntArray
+    vote: Vote
+    words: list[str]
+    learned: bool
+
+
+def _choose(logits: FloatArray, labels: IntArray, *, vote: str, select: str, seed: int) -> _Chosen:
+    ballots: FloatArray = np.ones(len(logits))
     words = ["equal weights"]
     if select == GREEDY:
         ballots = greedy_selection(logits, labels).ballots.astype(np.float64)
         words = [f"greedy selection with replacement on {len(labels):,} held-out pictures"]
     voting = np.flatnonzero(ballots)
-    if vote == WEIGHTED and len(voting) > 1:
+    weighted = vote == WEIGHTED and len(voting) > 1
+    if weighted:
         learned = learn_weights(logits[voting], labels, seed=seed)
         ballots[voting] = learned.weights
         gain = signed_text("log_loss", learned.unseen_gain)
@@ -125,8 +151,19 @@ def decide(
             f"(gain over equal ones there, cross-validated: {gain})",
         ]
     # A single member stays the network that it is: there is no vote to smooth.
-    chosen = Vote.of(kind if len(voting) > 1 else SOFT, ballots[voting].tolist())
-    merged = chosen.merge(logits[voting])
-    temperature = fit_temperature(merged, labels)
-    said = replace(shared[0], logits=merged / temperature, views=None, unfamiliar=None)
-    return Decision(tuple(voting.tolist()), chosen, temperature, best, ", then ".join(words), said)
+    kind = MAJORITY if vote == MAJORITY and len(voting) > 1 else SOFT
+    return _Chosen(voting, Vote.of(kind, ballots[voting].tolist()), words, weighted or select == GREEDY)
+
+
+def _unseen(
+    logits: FloatArray, labels: IntArray, choose: Callable[[FloatArray, IntArray], _Chosen], seed: int
+) -> FloatArray:
+    """Return calibrated answers (N, C), each by members and votes that the other folds have chosen."""
+    folds = np.random.default_rng(seed).permutation(len(labels)) % _FOLDS
+    answers = np.empty(logits.shape[1:])
+    for fold in range(_FOLDS):
+        seen = folds != fold
+        chosen = choose(logits[:, seen], labels[seen])
+        merged = chosen.vote.merge(logits[chosen.voting])
+        answers[~seen] = merged[~seen] / fit_temperature(merged[seen], labels[seen])
+    return answers

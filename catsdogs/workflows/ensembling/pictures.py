@@ -70,7 +70,9 @@ def judges_from(members: Sequence[Member], input_path: str) -> tuple[ImageRecord
     layout = find_labelled(input_path, known_classes=members[0].card.class_names)
     for problem in layout.problems:
         say(f"warning: {problem}")
-    known = {_place(record) for record in joint_split(members) if record.split != "test"}
+    # Of each run by itself: another folder may hold other pictures of the same names.
+    runs = [member.run for member in members if member.run is not None]
+    known = {_place(record) for record in _records(runs) if record.split != "test"}
     taught = [record.id for record in layout.records if _place(record) in known]
     if taught:
         named = ", ".join(taught[:_MOST_NAMED]) + (" ..." if len(taught) > _MOST_NAMED else "")
