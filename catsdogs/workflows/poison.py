@@ -42,6 +42,8 @@ from catsdogs.workflows.thumbnails import square_thumbnail
 from catsdogs.workflows.workers import decoding_workers
 
 _TEST_FRACTION = 0.3
+# A class needs as many to be cross-validated.
+_FEWEST_LEFT = 2
 _COLUMNS, _TILE_PX = 6, 160
 _ORIGIN = "cross-validation of an SVM on features"
 _REPORT, _PICTURES = "poison.json", "pictures"
@@ -197,6 +199,11 @@ def _set_up(settings: PoisonSettings, out: Path) -> _Bench:
     order = np.random.default_rng(settings.seed).permutation(len(train))
     victims = order[[train[place].label == class_names[0] for place in order]]
     most = max(1, round(max(settings.doses) * len(victims)))
+    if not settings.copies and len(victims) - most < _FEWEST_LEFT:
+        raise ConfigError(
+            f"a dose of {max(settings.doses):g} takes {most} of the {len(victims)} training pictures of "
+            f"{class_names[0]}: leave {_FEWEST_LEFT} of them, or leave out --copies false"
+        )
     wearers = [record for record in test if record.label == class_names[0]]
     with progress("patching", most + len(wearers)) as advance:
         wear = _Patcher(out / _PICTURES, settings.patch, advance)

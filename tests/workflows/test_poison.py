@@ -60,6 +60,10 @@ def test_the_section_tells_every_dose(out):
         (["--doses", "[0, 2]"], "--doses must be shares between 0 and 1"),
         (["--patch", "1"], "--patch must be more than 0 and at most 0.9, not 1"),
         (["--out", "."], "holds something else"),
+        (
+            ["--data.root", "drawn:cat,dog?per_class=6&size=32", "--doses", "[0.9]", "--copies", "false"],
+            "takes 4 of the 4 training pictures of cat: leave 2 of them",
+        ),
     ],
 )
 def test_mistakes(words, line, capsys, tmp_path, monkeypatch):
