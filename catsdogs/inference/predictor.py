@@ -36,7 +36,8 @@ class Answers:
         features: Float32 (G, D) of the readable pictures, where that was asked for: what the head was given,
             the mean of the views.
         unfamiliar: Float64 (B,) in [0, 1), NaN where there is an error, where the model can tell: the share
-            of familiar pictures that lie nearer to those in training.
+            of familiar pictures that lie nearer to those in training. By the plain view, where it is one of
+            those asked for.
     """
 
     records: tuple[ImageRecord, ...]
@@ -138,8 +139,11 @@ class Predictor:
         features, unfamiliar = None, None
         if self.keeps_features or self._familiarity is not None:
             told = np.array([position not in errors for position in batch.good], dtype=bool)
-            features = rows[:, : len(self._views), shape[1] :].mean(axis=1)[told]
-            unfamiliar = self._strangeness(features, batch.good[told], shape[0])
+            seen = rows[told, :, shape[1] :]
+            features = seen[:, : len(self._views)].mean(axis=1)
+            # Held-out pictures were measured by their plain view; a mean of views lies elsewhere.
+            plain = features if self._plain is None else seen[:, self._plain]
+            unfamiliar = self._strangeness(plain, batch.good[told], shape[0])
         kept = features if self.keeps_features else None
         return Answers(batch.records, logits, errors, views, kept, unfamiliar)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -168,7 +168,12 @@ class Corrections:
 
 
 def read_corrections(
-    path: str, records: Sequence[ImageRecord], class_names: Sequence[str], *, whole: bool
+    path: str,
+    records: Sequence[ImageRecord],
+    class_names: Sequence[str],
+    *,
+    whole: bool,
+    removed: Collection[str] = (),
 ) -> Corrections:
     """Match an edited file with the pictures.
 
@@ -177,12 +182,14 @@ def read_corrections(
         records: The pictures, with the labels that they were given.
         class_names: What a label may be, without regard to case; or ``remove``.
         whole: Whether a row of a picture that is not among the records is a mistake.
+        removed: Ids of the records that are left out now; a row with a class brings one back.
 
     Raises:
         DataError: The file cannot be read; a row names no class or, where that is a mistake, no picture; two
             rows contradict each other; or no row names any picture.
     """
     finder = _Finder(records)
+    now = {record.id: None if record.id in removed else record.label for record in records}
     spelling = {class_key(name): name for name in class_names}
     said: dict[str, tuple[LabelRow, str | None]] = {}
     strangers = []
@@ -191,14 +198,14 @@ def read_corrections(
         if record is None:
             strangers.append(row)
             continue
-        label = _meant(path, row, spelling, record)
+        label = _meant(path, row, spelling) if row.label else now[record.id]
         earlier = said.setdefault(record.id, (row, label))
         if earlier[1] != label:
             lines = f"lines {earlier[0].line} and {row.line}"
             raise DataError(f"{path}: {lines} say different things of {printable(record.id)}")
     _check_strangers(path, strangers, len(said), whole=whole)
     by_id = {record.id: record for record in records}
-    found = {id: Correction(by_id[id], label) for id, (_, label) in said.items() if label != by_id[id].label}
+    found = {id: Correction(by_id[id], label) for id, (_, label) in said.items() if label != now[id]}
     corrections = Corrections(found)
     checked = sum(row.checked for row, _ in said.values())
     looked = f"; {checked:,} of its rows are marked as checked" if checked else ""
@@ -221,10 +228,8 @@ def _plain(path: str) -> str:
     return unicodedata.normalize("NFC", path.strip().replace("\\", "/"))
 
 
-def _meant(path: str, row: LabelRow, spelling: Mapping[str, str], record: ImageRecord) -> str | None:
+def _meant(path: str, row: LabelRow, spelling: Mapping[str, str]) -> str | None:
     """Return the class that a row means, None where the picture is to be left out."""
-    if not row.label:
-        return record.label
     key = class_key(row.label)
     if key in spelling:
         return spelling[key]

@@ -190,10 +190,12 @@ def _corrected(
     """
     records = labelled_records(checkpoint, input_path, split, class_names)
     made = Corrections.load(RunFolder(checkpoint).corrections) if input_path is None else Corrections()
+    gone = {record.id: record for record in made.removed if record.split == split}
+    records = (*records, *gone.values())
     given = made.undo(records)
-    records = (*records, *(record for record in made.removed if record.split == split))
     if path is not None:
-        made = made.and_then(read_corrections(path, records, class_names, whole=False))
+        later = read_corrections(path, records, class_names, whole=False, removed=gone)
+        made = made.and_then(later)
     made = made.among(record.id for record in records)
     kept = made.apply(given)
     if not kept:

@@ -101,6 +101,14 @@ def test_what_was_given_stays_known_through_two_files(tmp_path):
     assert "dog/1.jpg" not in first.and_then(undone).by_id
 
 
+def test_a_class_brings_a_removed_picture_back_and_an_empty_cell_does_not(tmp_path):
+    first = Corrections({record.id: Correction(record, None) for record in RECORDS[2:4]})
+    removed = [record.id for record in first.removed]
+    path = write(tmp_path / "l.csv", "dog/1.jpg,dog", "dog/2.jpg,")
+    both = first.and_then(read_corrections(path, RECORDS, ("cat", "dog"), whole=True, removed=removed))
+    assert [record.id for record in both.removed] == ["dog/2.jpg"]
+
+
 def test_saved_corrections_come_back(tmp_path):
     made = Corrections(
         {"cat/ü.jpg": Correction(RECORDS[1], "dog"), "dog/2.jpg": Correction(RECORDS[3], None)}
@@ -222,6 +230,12 @@ def test_evaluate_scores_both_labels_too(plain, corrected, edited, tmp_path):
     less = EvaluationReport.load(tmp_path / "c" / "evaluation.json")
     assert (less.raw_labels.changed, less.raw_labels.removed) == (0, 1)
     assert np.sum(less.confusion, axis=1).tolist() != np.sum(own.confusion, axis=1).tolist()
+    back = write(tmp_path / "back.csv", f"{edited[1][1]},{other(other(edited[1][1]))}", f"{edited[1][0]},")
+    assert (
+        main(["evaluate", "--checkpoint", str(corrected), "--corrections", back, "--out", str(tmp_path)]) == 0
+    )
+    more = EvaluationReport.load(tmp_path / "evaluation.json")
+    assert (more.n, more.raw_labels.changed, more.raw_labels.removed) == (own.n + 1, 1, 0)
     words = ["--corrections", str(edited[0]), "--out", str(tmp_path / "b")]
     assert main(["evaluate", "--checkpoint", str(plain), *words]) == 0
     judged = EvaluationReport.load(tmp_path / "b" / "evaluation.json")

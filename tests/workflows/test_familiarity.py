@@ -92,6 +92,12 @@ def test_strange_pictures_stand_out_and_can_go_without_a_label(run, noise, tmp_p
     )
 
 
+def test_more_views_make_no_picture_stranger(run) -> None:
+    model = catsdogs.load(run.path, engine="torch", precision="fp32")
+    plain, merged = (model.predict(PICTURES, tta=tta).unfamiliar for tta in ("none", "flip"))
+    assert np.abs(plain - merged).mean() < 0.01
+
+
 def test_a_model_without_it_says_so(run, noise, tmp_path, capsys) -> None:
     from catsdogs.models.modelfile import save_model
 
