@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from catsdogs.core.predictions import Predictions
@@ -152,14 +153,16 @@ def _longer(
     """Try many more steps where half of the pictures still stand: there an attack has most to gain."""
     place, strength = _half_way(report)
     by_id = dict(zip((record.id for record in pictures.records), pictures.records, strict=True))
-    some = [by_id[name] for name in answers.ids[:_LONGER_ON]]
-    labels = answers.labels[: len(some)]
+    # From the first to the last: pictures lie in the order of their classes.
+    places = np.linspace(0, len(answers) - 1, min(_LONGER_ON, len(answers))).round().astype(np.int64)
+    some = [by_id[answers.ids[at]] for at in places]
+    labels = answers.labels[places]
     longer = Attack(PGD, strength, _LONGER_BY * PGD_STEPS)
     with progress("a longer attack", len(some)) as advance:
         found: Attacked = attack_all(
             attacker, card, some, labels.tolist(), plan=[longer], workers=pictures.workers, advance=advance
         )
-    few, many = views_of(answers).logits[place, : len(some)], views_of(found.predictions).logits[0]
+    few, many = views_of(answers).logits[place, places], views_of(found.predictions).logits[0]
     words = f"PGD at {strength:g}/255 with {longer.steps} steps instead of {PGD_STEPS}"
     return check_steps(few, many, labels, words)
 

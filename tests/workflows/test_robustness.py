@@ -21,7 +21,8 @@ from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.figures import save_figure
-from catsdogs.workflows import robustness
+from catsdogs.robustness.attacked import attack_all
+from catsdogs.workflows import robustness, robustnessparts
 
 CLASSES = ("cat", "dog", "fox")
 FILES = {"robustness.json", "robustness.png", "robustness-corruptions.png", "robustness-attacks.png"}
@@ -85,6 +86,21 @@ def test_one_picture_a_class_and_a_broken_file(run: Path, capsys) -> None:
     before = {name: (run / name).read_bytes() for name in FILES}
     assert measured(run) == 0
     assert {name: (run / name).read_bytes() for name in FILES} == before
+
+
+def test_a_longer_attack_is_tried_on_pictures_of_all_classes(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def listened(attacker, card, records, labels, **how):
+        tried.append(labels)
+        return attack_all(attacker, card, records, labels, **how)
+
+    monkeypatch.setattr(robustnessparts, "attack_all", listened)
+    monkeypatch.setattr(robustnessparts, "_LONGER_ON", 2)
+    assert measured(run, "--kinds", "attacks", "--out", str(tmp_path / "out")) == 0
+    assert list(tried[1]) == [0, 2]  # the first and the last of three
 
 
 def test_only_what_was_asked_for(run: Path, tmp_path: Path) -> None:
