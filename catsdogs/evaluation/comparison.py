@@ -24,6 +24,8 @@ from catsdogs.evaluation.pairing import BoolArray, Pairing, holm
 FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auroc")
 SURE = 0.05
 _MOST_SHOWN = 20
+# Resampling fewer would call a difference certain that one or two pictures make.
+_FEWEST_LOSSES = 10
 # As in judge: half a minute at most, unless that leaves fewer draws than an interval needs.
 _MOST_STEPS = 1_000_000_000
 _FEWEST_RESAMPLES = 100
@@ -199,6 +201,8 @@ def sentence(comparison: Comparison, other: AgainstFirst) -> str:
         size = gain if gain.value > 0 else Estimate(-gain.value, -gain.high, -gain.low)
         doubt = "" if other.p_value < SURE else "; the exact test alone does not prove it"
         words = f"{better} is better than {worse} by {_points(size)}; {proof}{doubt}"
+    if comparison.n < _FEWEST_LOSSES:
+        return f"{words}. Log losses of so few pictures cannot be compared"
     return f"{words}. {_loss_words(other.name, first, loss)}"
 
 

@@ -15,6 +15,7 @@ from catsdogs.core.familiarity import LEAST_HELD_OUT
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
+from catsdogs.core.report import EvaluationReport
 from catsdogs.core.temperature import log_loss
 from catsdogs.data.splits import write_split
 from catsdogs.evaluation.comparison import matched
@@ -28,6 +29,7 @@ from catsdogs.reporting.ensemblefigures import draw_ensemble
 from catsdogs.reporting.ensembles import show_ensemble
 from catsdogs.reporting.figures import save_figure
 from catsdogs.workflows.answers import ANSWERS
+from catsdogs.workflows.applyoptions import DEFAULTS
 from catsdogs.workflows.ensembling.building import build_ensemble, cook_soup
 from catsdogs.workflows.ensembling.deciding import (
     SELECTIONS,
@@ -83,11 +85,11 @@ class _Bench:
         return [self._saved(one) or answers_of(one, self.judges, one.name) for one in self.members]
 
     def _saved(self, member: Member) -> Predictions | None:
-        """Return what a run's test has told of the judges, if it was about all of them."""
+        """Return what a run's test has told of the judges, if it was about all of them and of one view."""
         if self.source != "test" or not member.is_final or member.run is None:
             return None
-        path = member.run.path / ANSWERS
-        if not path.is_file():
+        path, report = member.run.path / ANSWERS, member.run.path / "evaluation.json"
+        if not (path.is_file() and report.is_file() and EvaluationReport.load(report).tta == DEFAULTS.tta):
             return None
         told = Predictions.load(path)
         places = {name: place for place, name in enumerate(told.ids)}

@@ -160,3 +160,11 @@ def test_words() -> None:
     words = sentence(unproven, unproven.others[0])
     assert words.startswith("No difference in accuracy between B and A is proven: -0.1 points")
     assert "1 picture fixed, 2 broken, p = 1. No difference in log loss is proven: " in words
+
+
+def test_a_few_pictures_prove_nothing_about_log_losses() -> None:
+    for n in (1, 2, 5):
+        found = compare(answers(n=n, better=3.0), NAMES[:2])
+        assert "Log losses of so few pictures cannot be compared" in sentence(found, found.others[0])
+    enough = compare(answers(n=40, better=3.0), NAMES[:2])
+    assert "The log loss of second is lower" in sentence(enough, enough.others[0])

@@ -291,6 +291,19 @@ class TestDeciding:
         report = made(runs, tmp_path / "e", "linear", "stage", "svm", "--vote", "majority")
         assert report.kind == load_card(tmp_path / "e").vote.kind == "majority"
 
+    def test_what_a_member_told_of_other_views_is_not_its_answer(self, runs: Path, tmp_path: Path) -> None:
+        shutil.copytree(runs / "linear", tmp_path / "linear")
+        words = ["--checkpoint", str(tmp_path / "linear"), "--tta", "flip", "--out", str(tmp_path / "linear")]
+        assert main(["evaluate", *words]) == 0
+        merged, plain = (
+            Predictions.load(path / "linear/predictions.npz").logits for path in (tmp_path, runs)
+        )
+        assert np.abs(merged - plain).max() > 1e-4
+        members = open_members([tmp_path / "linear", runs / "stage"])
+        judges = [one for one in read_split(runs / "linear/split.csv") if one.split == "test"]
+        answers = workflow._Bench(members, judges, judges, "test", 0).answers()
+        np.testing.assert_allclose(answers[0].logits, plain, atol=1e-5)
+
     def test_members_of_other_splits_share_no_judge_and_no_jury(
         self, runs: Path, tmp_path: Path, capsys
     ) -> None:
