@@ -47,7 +47,9 @@ class LearnedWeights:
     unseen_gain: Estimate
 
 
-def learn_weights(logits: FloatArray, labels: IntArray, *, seed: int = 0) -> LearnedWeights:
+def learn_weights(
+    logits: FloatArray, labels: IntArray, *, seed: int = 0, judged: bool = True
+) -> LearnedWeights:
     """Learn weights of views by log loss.
 
     The strength of the prior is the one with the best cross-validated log loss, the stronger among equals.
@@ -56,6 +58,7 @@ def learn_weights(logits: FloatArray, labels: IntArray, *, seed: int = 0) -> Lea
         logits: Of each view (V, N, C), finite and calibrated.
         labels: True classes (N,).
         seed: Of folds and intervals.
+        judged: Whether the gain is cross-validated, which takes most of the time; else it is undefined.
 
     Raises:
         DataError: There are fewer than two views or ten pictures.
@@ -73,7 +76,9 @@ def learn_weights(logits: FloatArray, labels: IntArray, *, seed: int = 0) -> Lea
         weights=weights,
         strength=strength,
         gain=float((even - losses(true, weights)).mean()),
-        unseen_gain=_mean_with_interval(even - _unseen(true, folds), seed),
+        unseen_gain=_mean_with_interval(even - _unseen(true, folds), seed)
+        if judged
+        else Estimate.undefined(),
     )
 
 

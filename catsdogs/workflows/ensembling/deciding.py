@@ -118,7 +118,11 @@ def decide(
     merged = chosen.vote.merge(logits[chosen.voting])
     temperature = fit_temperature(merged, labels)
     # What has chosen members flatters them: thresholds learned from it would break their promise.
-    answers = _unseen(logits, labels, choose, seed) if chosen.learned else merged / temperature
+    answers = (
+        _unseen(logits, labels, partial(choose, judged=False), seed)
+        if chosen.learned
+        else merged / temperature
+    )
     said = replace(shared[0], logits=answers, views=None, unfamiliar=None)
     words = ", then ".join(chosen.words)
     return Decision(tuple(chosen.voting.tolist()), chosen.vote, temperature, best, words, said)
@@ -133,7 +137,9 @@ class _Chosen(NamedTuple):
     learned: bool
 
 
-def _choose(logits: FloatArray, labels: IntArray, *, vote: str, select: str, seed: int) -> _Chosen:
+def _choose(
+    logits: FloatArray, labels: IntArray, *, vote: str, select: str, seed: int, judged: bool = True
+) -> _Chosen:
     ballots: FloatArray = np.ones(len(logits))
     words = ["equal weights"]
     if select == GREEDY:
@@ -142,7 +148,7 @@ def _choose(logits: FloatArray, labels: IntArray, *, vote: str, select: str, see
     voting = np.flatnonzero(ballots)
     weighted = vote == WEIGHTED and len(voting) > 1
     if weighted:
-        learned = learn_weights(logits[voting], labels, seed=seed)
+        learned = learn_weights(logits[voting], labels, seed=seed, judged=judged)
         ballots[voting] = learned.weights
         gain = signed_text("log_loss", learned.unseen_gain)
         words = [
