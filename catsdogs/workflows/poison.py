@@ -32,7 +32,7 @@ from catsdogs.reporting.sheets import Tile, draw_sheet
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.outofsample import out_of_sample
 from catsdogs.transfer.scoring import score_linear
-from catsdogs.workflows.labelfile import write_labels
+from catsdogs.workflows.labelfile import is_edited, write_labels
 from catsdogs.workflows.labels import conflicts_among
 from catsdogs.workflows.sections import ModelSettings
 from catsdogs.workflows.seen import warn_of_seen
@@ -46,7 +46,7 @@ _TEST_FRACTION = 0.3
 _FEWEST_LEFT = 2
 _COLUMNS, _TILE_PX = 6, 160
 _ORIGIN = "cross-validation of an SVM on features"
-_REPORT, _PICTURES = "poison.json", "pictures"
+_REPORT, _LABELS, _PICTURES = "poison.json", "labels.csv", "pictures"
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,19 @@ def poison(settings: PoisonSettings, out: Path) -> PoisonReport:
         tuple(doses),
     )
     write_json(out / _REPORT, report.to_dict())
-    write_labels(out / "labels.csv", doubts)
+    write_labels(out / _LABELS, doubts)
     save_figure(bench.sheet(report), out / "poison.png")
     show_poison(report)
-    say(f"written to {out}: {_REPORT}, labels.csv of the largest dose, poison.png, {_PICTURES}/")
+    say(f"written to {out}: {_REPORT}, {_LABELS} of the largest dose, poison.png, {_PICTURES}/")
     return report
 
 
 def _require_own(out: Path) -> None:
-    """Refuse a folder of something else."""
+    """Refuse a folder of something else, or one whose list somebody has edited."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / _REPORT).exists())):
         raise OutputError(f"{out} exists and holds something else; choose another --out")
+    if is_edited(out / _LABELS):
+        raise OutputError(f"{out / _LABELS} has been edited; keep it, and choose another --out")
 
 
 @dataclass(frozen=True)

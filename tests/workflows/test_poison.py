@@ -1,6 +1,7 @@
 """``catsdogs demo poison``: the patch misleads the poisoned model and no other; what is written."""
 
 import csv
+import shutil
 
 import pytest
 from PIL import Image
@@ -52,6 +53,15 @@ def test_the_section_tells_every_dose(out):
     assert [row[0] for row in grid.rows] == ["none", "1 (1.8%)", "11 (16.4%)"]
     assert all(len(row) == len(grid.header) for row in grid.rows)
     assert f"{report.doses[-1].answers.misled.value:.0%} misled" in section.blocks[2].text
+
+
+def test_an_edited_list_is_kept(out, tmp_path, capsys):
+    for name in ("poison.json", "labels.csv"):
+        shutil.copy(out / name, tmp_path / name)
+    text = (tmp_path / "labels.csv").read_text(encoding="utf-8").replace(".png,dog,dog", ".png,cat,dog", 1)
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    assert main(["demo", "poison", *WORDS, "--out", str(tmp_path)]) == 2
+    assert "labels.csv has been edited" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
