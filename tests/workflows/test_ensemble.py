@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,11 +55,16 @@ MEMBERS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def undrawn_and_exact(monkeypatch) -> None:
-    """Leave figures out: they have tests of their own. No trial may choose bf16, which is another answer."""
-    monkeypatch.setattr(workflow, "save_figure", lambda _, path: path.touch())
-    monkeypatch.setattr(trial, "has_bf16", lambda _: False)
+@pytest.fixture(autouse=True, scope="module")
+def undrawn_and_exact() -> Iterator[None]:
+    """Leave figures out: they have tests of their own. No trial may choose bf16, which is another answer.
+
+    Of the whole module, as the ensembles are that its fixtures make.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workflow, "save_figure", lambda _, path: path.touch())
+        patch.setattr(trial, "has_bf16", lambda _: False)
+        yield
 
 
 @pytest.fixture(scope="module")
