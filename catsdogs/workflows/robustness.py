@@ -20,7 +20,9 @@ from catsdogs.reporting.robustnessfigures import draw_robustness
 from catsdogs.reporting.robustnesswords import show_robustness
 from catsdogs.workflows.applyoptions import DEFAULTS, ApplyOptions, open_predictor
 from catsdogs.workflows.evaluate import default_folder, labelled_records, say_flattered
-from catsdogs.workflows.robustnessparts import (
+from catsdogs.workflows.runfolder import RunFolder
+from catsdogs.workflows.seen import leave_out_seen
+from catsdogs.workflows.stressing.measurements import (
     Part,
     Pictures,
     attacker_of,
@@ -28,8 +30,6 @@ from catsdogs.workflows.robustnessparts import (
     measure_corruptions,
     measure_shifts,
 )
-from catsdogs.workflows.runfolder import RunFolder
-from catsdogs.workflows.seen import leave_out_seen
 from catsdogs.workflows.workers import decoding_workers
 
 CORRUPTIONS, SHIFTS, ATTACKS = KINDS = ("corruptions", "shifts", "attacks")

@@ -22,7 +22,8 @@ from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.figures import save_figure
 from catsdogs.robustness.attacked import attack_all
-from catsdogs.workflows import robustness, robustnessparts
+from catsdogs.workflows import robustness
+from catsdogs.workflows.stressing import measurements
 
 CLASSES = ("cat", "dog", "fox")
 FILES = {"robustness.json", "robustness.png", "robustness-corruptions.png", "robustness-attacks.png"}
@@ -97,8 +98,8 @@ def test_a_longer_attack_is_tried_on_pictures_of_all_classes(
         tried.append(labels)
         return attack_all(attacker, card, records, labels, **how)
 
-    monkeypatch.setattr(robustnessparts, "attack_all", listened)
-    monkeypatch.setattr(robustnessparts, "_LONGER_ON", 2)
+    monkeypatch.setattr(measurements, "attack_all", listened)
+    monkeypatch.setattr(measurements, "_LONGER_ON", 2)
     assert measured(run, "--kinds", "attacks", "--out", str(tmp_path / "out")) == 0
     assert list(tried[1]) == [0, 2]  # the first and the last of three
 

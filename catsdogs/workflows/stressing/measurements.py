@@ -35,7 +35,7 @@ from catsdogs.robustness.attacked import Attacked, attack_all
 from catsdogs.robustness.attacks import PGD, PGD_STEPS, PLAN, Attack, Attacker
 from catsdogs.robustness.corruptions import Corrupting
 from catsdogs.robustness.shifts import Shifting, room_px
-from catsdogs.workflows.robustnesssheets import draw_attacked, draw_corrupted
+from catsdogs.workflows.stressing.sheets import draw_attacked, draw_corrupted
 
 R = TypeVar("R")
 
