@@ -7,9 +7,9 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from catsdogs.core.printable import printable
 from catsdogs.core.report import EvaluationReport
 from catsdogs.evaluation.learningcurves import LearningCurve
+from catsdogs.reporting.comparisonfigures import shortened
 from catsdogs.reporting.console import figure_text
 from catsdogs.reporting.page.blocks import Block, Drawing, Grid, Section
 from catsdogs.reporting.sections.scores import draw_intervals
@@ -38,8 +38,7 @@ def overview_section(
         accuracies = [reports[run].metrics["accuracy"] for run in tested]
         pairs = zip(tested, accuracies, strict=True)
         told = "; ".join(f"{run}: {figure_text('accuracy', accuracy)}" for run, accuracy in pairs)
-        shown = [printable(run) for run in tested]
-        blocks.append(Drawing("Accuracy", partial(draw_intervals, shown, accuracies, "accuracy"), told))
+        blocks.append(Drawing("Accuracy", partial(draw_intervals, tested, accuracies, "accuracy"), told))
     if curves:
         told = "; ".join(f"{run}: lowest {min(curve.val_loss):.4f}" for run, curve in curves.items())
         blocks.append(Drawing("Validation loss", partial(draw_losses, curves), told))
@@ -62,9 +61,10 @@ def draw_losses(curves: Mapping[str, LearningCurve]) -> Figure:
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     for run, curve in curves.items():
-        axes.plot(curve.epochs, curve.val_loss, marker="o", markersize=3, label=printable(run))
+        axes.plot(curve.epochs, curve.val_loss, marker="o", markersize=3, label=shortened(run))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    for label in axes.legend(fontsize=8).get_texts():
+        label.set_parse_math(False)
     return figure

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import Predictions
-from catsdogs.core.printable import printable
 from catsdogs.core.report import EvaluationReport
+from catsdogs.reporting.comparisonfigures import shortened
 from catsdogs.reporting.console import figure_text
 from catsdogs.reporting.page.blocks import Block, Confusion, Drawing, Gallery, Grid, Section, Thumb
 
@@ -52,8 +52,9 @@ def scores_section(report: EvaluationReport) -> Section:
     if len(report.class_names) <= _MOST_CLASSES:
         blocks.append(_recalls(report))
     accuracy = report.metrics["accuracy"]
+    views = "" if report.tta == "none" else f", with views {report.tta}"
     lead = (
-        f"{figure_text('accuracy', accuracy)} of {of} are right, with views {report.tta!r}{left_out}. "
+        f"{figure_text('accuracy', accuracy)} of {of} are right{views}{left_out}. "
         "An interval holds the truth for 19 in 20 such sets of pictures."
     )
     return Section("scores", "How good it is", lead, tuple(blocks))
@@ -66,8 +67,7 @@ def _origin(split: str) -> str:
 def _recalls(report: EvaluationReport) -> Drawing:
     names = report.class_names
     recalls = [report.per_class[name]["recall"] for name in names]
-    shown = [printable(name) for name in names]
-    figure = partial(draw_intervals, shown, recalls, "share of the class that was found")
+    figure = partial(draw_intervals, names, recalls, "share of the class that was found")
     told = "; ".join(f"{n}: {figure_text('recall', r)}" for n, r in zip(names, recalls, strict=True))
     return Drawing("How many of each class are found", figure, told)
 
@@ -78,7 +78,7 @@ def draw_intervals(
     """Draw estimates below each other, each with its interval.
 
     Args:
-        names: One each.
+        names: One each; long ones are shortened.
         estimates: Undefined ones are left blank.
         label: Of the axis.
         mark: A value that all are compared with.
@@ -91,7 +91,7 @@ def draw_intervals(
             axes.errorbar(one.value, place, xerr=spread, fmt="o", color="tab:blue", capsize=3)
     if mark is not None:
         axes.axvline(mark, color="0.5", linestyle=":")
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.grid(axis="x", alpha=0.3)
@@ -143,7 +143,7 @@ def _commonest(report: EvaluationReport) -> str:
     if not found:
         return "No class is taken for another."
     count, true, called = found[0]
-    return f"Most often {true} is called {called}: {count:,} times."
+    return f"Most often {true} is called {called}: {count:,} time{'s' if count > 1 else ''}."
 
 
 def _off_diagonal(report: EvaluationReport) -> list[tuple[int, str, str]]:

@@ -7,14 +7,15 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from catsdogs.core.printable import printable
 from catsdogs.evaluation.association import ClassDifference
 from catsdogs.evaluation.slices import SliceResult, SlicesReport
+from catsdogs.reporting.comparisonfigures import shortened
 from catsdogs.reporting.page.blocks import Block, Drawing, Gallery, Grid, Section, Thumb, Words
 from catsdogs.reporting.sections.mistakes import said
 
 _DRAWN = 15
 _LISTED = 30
+_LONGEST_TITLE = 48
 _FOUND, _OTHER, _OVERALL = "tab:red", "tab:blue", "0.5"
 _HOW = (
     "Every slice is compared with the rest of the pictures, or of its class, by one permutation test of the "
@@ -59,9 +60,8 @@ def draw_slices(slices: Sequence[SliceResult], overall: float) -> Figure:
         axes.plot(own.value, row, "D" if one.found else "o", color=colour, markersize=6)
         axes.plot(one.rest.value, row, "|", color="0.5", markersize=11, markeredgewidth=1.5)
     axes.axvline(overall, color=_OVERALL, linestyle=":")
-    axes.set_yticks(range(len(slices)), [printable(f"{one.title} ({one.n:,})") for one in slices], fontsize=8)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)
+    titles = [shortened(f"{one.title} ({one.n:,})", _LONGEST_TITLE) for one in slices]
+    axes.set_yticks(range(len(slices)), titles, fontsize=8, parse_math=False)
     axes.set_ylim(len(slices) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
     axes.set_xlabel(
@@ -77,9 +77,10 @@ def _lead(report: SlicesReport) -> str:
     telling = [one for one in report.training if one.telling]
     learned = f" {_capital(telling[0].sentence())}: the model may have learned that." if telling else ""
     if not report.found:
-        return f"None of {report.tested:,} slices is worse than the rest beyond chance.{learned}"
+        none = "The only slice is not" if report.tested == 1 else f"None of {report.tested:,} slices is"
+        return f"{none} worse than the rest beyond chance.{learned}"
     first, more = report.found[0], len(report.found) - 1
-    others = f" {more} more slices are worse than the rest." if more else ""
+    others = f" {more} more {'slices are' if more > 1 else 'slice is'} worse than the rest." if more else ""
     kind = "The model has a bias" if first.bias else "The worst slice"
     return f"{kind}: {first.sentence()}.{others}{learned}"
 
