@@ -50,6 +50,11 @@ class Familiarity:
         kept = _unit(references).astype(np.float16)
         return cls(kept, np.sort(_distances(held_out, _unit(kept))).astype(np.float32))
 
+    @property
+    def highest(self) -> float:
+        """The largest share that it can give: n of n + 1 held-out pictures lie nearer."""
+        return len(self.distances) / (len(self.distances) + 1)
+
     def unfamiliar(self, features: npt.NDArray[np.floating]) -> FloatArray:
         """Return, for features (N, D), the share of familiar pictures that lie nearer: (N,) in [0, 1).
 

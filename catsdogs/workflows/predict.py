@@ -14,6 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from catsdogs.core.errors import ConfigError, DataError
+from catsdogs.core.familiarity import Familiarity
 from catsdogs.core.interrupts import Terminated
 from catsdogs.core.printable import printable
 from catsdogs.data.inputs import ALL_NAMES, Inputs, Pictures, find_pictures
@@ -58,9 +59,9 @@ def predict(
     class_names = card.class_names
     options.check(card)
     outputs.check()
-    outputs = replace(outputs, with_unfamiliar=load_familiarity(find_model(checkpoint)) is not None)
-    if outputs.unfamiliar_from is not None and not outputs.with_unfamiliar:
-        raise ConfigError("--unfamiliar-from needs a model that knows strange pictures; this one does not")
+    familiarity = load_familiarity(find_model(checkpoint))
+    outputs = replace(outputs, with_unfamiliar=familiarity is not None)
+    _check_unfamiliar(outputs.unfamiliar_from, familiarity)
     pictures = find_pictures(inputs, patterns).without(outputs.are)
     for problem in pictures.problems:
         say(f"warning: {problem}")
@@ -104,6 +105,20 @@ def predict(
     for journal in journals:
         journal.path.unlink(missing_ok=True)
     _summarise(written, outputs)
+
+
+def _check_unfamiliar(wanted: float | None, familiarity: Familiarity | None) -> None:
+    """Refuse a share of familiar pictures that no picture can reach: nothing would be withheld."""
+    if wanted is None:
+        return
+    if familiarity is None:
+        raise ConfigError("--unfamiliar-from needs a model that knows strange pictures; this one does not")
+    count, highest = len(familiarity.distances), familiarity.highest
+    if wanted > highest:
+        raise ConfigError(
+            f"--unfamiliar-from {wanted:g} would withhold nothing: this model compares with {count:,} "
+            f"familiar pictures and tells shares up to {highest:.3f}"
+        )
 
 
 def _asked_before(journals: Sequence[Journal], options: ApplyOptions) -> ApplyOptions:

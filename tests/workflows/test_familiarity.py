@@ -109,6 +109,17 @@ def test_a_model_without_it_says_so(run, noise, tmp_path, capsys) -> None:
     assert "needs a model that knows strange pictures" in capsys.readouterr().err
 
 
+def test_a_share_that_no_picture_reaches_is_refused(run, noise, tmp_path, capsys) -> None:
+    highest = load_familiarity(run.model).highest
+    words = ["predict", "--checkpoint", str(run.path), "--input", str(noise)]
+    out = tmp_path / "x.csv"
+    assert main([*words, "--output", str(out), "--unfamiliar-from", str(highest + 1e-4)]) == 2
+    assert "would withhold nothing: this model compares with" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*words, "--output", str(out), "--unfamiliar-from", str(highest)]) == 0
+    assert {row["status"] for row in rows_of(out)} >= {"abstain"}
+
+
 def test_every_class_has_its_share_of_references() -> None:
     labels = np.repeat([0, 1, 2], [900, 500, 4])
     chosen = references(labels, seed=0)
