@@ -1,5 +1,6 @@
 """One page tells a run: all of it, the same each time, with nothing from outside, in a real browser."""
 
+import itertools
 import re
 import shutil
 from html.parser import HTMLParser
@@ -75,6 +76,18 @@ def test_the_page_holds_everything_and_asks_for_nothing(runs) -> None:
     assert all(len(told) > 20 for told in page.figures)
     assert not page.unnamed
     assert len(page.text) < 3_000_000
+
+
+def test_no_level_of_headings_is_left_out(runs) -> None:
+    assert main(["report", str(runs / "probe"), str(runs / "full"), "--out", str(runs / "levels.html")]) == 0
+    for place in (runs / "full" / "report.html", runs / "levels.html"):
+        levels = [int(level) for level in re.findall(r"<h([1-6])", place.read_text(encoding="utf-8"))]
+        assert levels[0] == 1
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_every_column_has_a_name(runs) -> None:
+    assert not re.search(r"<th[^>]*></th>", (runs / "full" / "report.html").read_text(encoding="utf-8"))
 
 
 def test_the_page_is_the_same_each_time(runs) -> None:
@@ -222,3 +235,33 @@ class TestInABrowser:
         assert page.locator("details:not([open])").count() > 3
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         assert page.locator("details:not([open])").count() == 0
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_numbers_in_tinted_cells_can_be_read(self, runs, watched, scheme) -> None:
+        page = watched(runs / "full" / "report.html", color_scheme=scheme)
+        ratios = page.evaluate(_CONTRAST)
+        assert ratios
+        assert min(ratios) >= 4.5  # WCAG 2, level AA
+
+    def test_letters_of_figures_can_be_read_on_a_phone(self, runs, watched) -> None:
+        page = watched(runs / "full" / "report.html", viewport={"width": 390, "height": 900})
+        measured = "all => all.map(one => one.getBoundingClientRect().height)"
+        heights = page.locator(".drawing svg text").evaluate_all(measured)
+        assert min(heights) >= 8
+
+
+# Luminance and contrast as WCAG 2 defines them; a cell's tint lies over the page's paper.
+_CONTRAST = """() => {
+  const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const paper = numbers(getComputedStyle(document.body).backgroundColor);
+  return [...document.querySelectorAll(".confusion a")].map((link) => {
+    const tint = numbers(getComputedStyle(link.closest("td")).backgroundColor);
+    const share = tint.length > 3 ? tint[3] : 1;
+    const under = paper.map((v, i) => share * tint[i] + (1 - share) * v);
+    const [low, high] = [light(under), light(numbers(getComputedStyle(link).color))].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  });
+}"""

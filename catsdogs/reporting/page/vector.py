@@ -18,12 +18,14 @@ _FONT = re.compile(r"font-family: [^;\"]*;? ?")
 _NAME = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')
 _PX_PER_INCH = 96
+# On a phone a figure is scrolled sooner than its letters become too small to read.
+_SMALLEST = 0.7
 # matplotlib's defaults for lines and letters, and for paper; other colours are data and stay.
 _INK, _PAPER = "#000000", "#ffffff"
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an ``<svg>`` element that takes the width it is given, up to its own.
+    """Return a figure as an ``<svg>`` element that takes the width it is given, but not far below its own.
 
     Args:
         figure: Is laid out and drawn; what is drawn in black and white takes the colours of the page.
@@ -37,7 +39,8 @@ def to_svg(figure: Figure, name: str) -> str:
     head, rest = _BEFORE.sub("", written.getvalue(), count=1).split(">", 1)
     # As wide as it was drawn, or as the page: letters of all figures are about as large.
     width_px = round(figure.get_figwidth() * _PX_PER_INCH)
-    text = f'{_SIZE.sub("", head)} style="max-width: {width_px}px">{rest}'
+    style = f"max-width: {width_px}px; min-width: {round(_SMALLEST * width_px)}px"
+    text = f'{_SIZE.sub("", head)} style="{style}">{rest}'
     for pattern, put in ((_STYLE, ""), (_GROUP, "<g"), (_FONT, "")):
         text = pattern.sub(put, text)
     return _renamed(text, name).replace(_INK, "currentColor").replace(_PAPER, "var(--paper)").strip()

@@ -78,4 +78,6 @@ def _checks(report: RobustnessReport) -> Grid:
         (check.name.replace("_", " "), "held" if check.passed else "FAILED", check.text)
         for check in report.checks
     )
-    return Grid("Checks of the measurement itself", ("check", "", "found"), rows, not warnings_of(report))
+    return Grid(
+        "Checks of the measurement itself", ("check", "result", "found"), rows, not warnings_of(report)
+    )
