@@ -134,7 +134,8 @@ class Told:
     def made_by(self) -> str:
         """Strategy, backbone and training pictures, in a few words."""
         count = sum(record.split in self.learned_from for record in self.records)
-        return f"{self.kind}, with {count:,} pictures to learn from,"
+        what = self.kind if self.ensemble is None else f"An {self.kind}"
+        return f"{what}, with {count:,} pictures to learn from"
 
     @property
     def learned_from(self) -> list[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import Predictions
 from catsdogs.evaluation.abstention import (
     RiskCoverage,
@@ -45,16 +46,27 @@ def abstention_section(test: Predictions, held_out: Predictions | None) -> Secti
 
 def _lead(test: Predictions, possible: Sequence[Threshold]) -> str:
     error = withhold(test, 0.0).wrong
+    lead = f"{figure_text('accuracy', error)} of all answers are wrong."
     if not possible:
-        return f"{error.value:.2%} of all answers are wrong. Too few held-out pictures promise no threshold."
+        return f"{lead} Too few held-out pictures promise no threshold."
     useful = [one for one in possible if one.error_rate < error.value] or [possible[0]]
     chosen = useful[-1]
     found = withhold(test, chosen.confidence)
+    rule = f"answer from a confidence of {chosen.confidence:.3f}" if chosen.confidence > 0 else "answer all"
     return (
-        f"{error.value:.2%} of all answers are wrong. To let at most {chosen.error_rate:.1%} of pictures get "
-        f"a wrong one, answer from a confidence of {chosen.confidence:.3f}: {found.answered.value:.1%} of "
-        f"the test pictures get an answer, and {found.wrong.value:.2%} a wrong one."
+        f"{lead} To let at most {chosen.error_rate:.1%} of pictures get a wrong one, {rule}: "
+        f"{found.answered.value:.1%} of the test pictures get an answer, and "
+        f"{figure_text('accuracy', found.wrong)} a wrong one{_missed(found.wrong, chosen.error_rate)}."
     )
+
+
+def _missed(wrong: Estimate, wanted: float) -> str:
+    """Say so where a threshold let more mistakes pass than it promised on average."""
+    if wrong.value <= wanted:
+        return ""
+    if wrong.low <= wanted:
+        return f", which is more than {wanted:.1%}, but within what chance does to so few pictures"
+    return f", which is more than {wanted:.1%} beyond chance: they are unlike the held-out pictures"
 
 
 def _promises(possible: Sequence[Threshold], test: Predictions) -> Grid:
@@ -90,10 +102,8 @@ def _told(curve: RiskCoverage) -> str:
     for share in _TOLD:
         place = int((curve.coverage <= share + 1e-9).sum()) - 1
         if place >= 0:
-            parts.append(
-                f"answering the surest {curve.coverage[place]:.0%}: {curve.risk[place].value:.2%} wrong"
-            )
-    return "; ".join(parts) + "."
+            parts.append(f"surest {curve.coverage[place]:.0%}: {curve.risk[place].value:.2%} wrong")
+    return f"Of the {'; of the '.join(parts)}."
 
 
 def draw_risk(curve: RiskCoverage) -> Figure:

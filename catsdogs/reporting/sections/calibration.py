@@ -47,17 +47,20 @@ def calibration_section(test: Predictions, held_out: Predictions | None, tempera
         ),
     ]
     return Section(
-        "calibration", "Whether its probabilities are honest", _lead(rows, temperature), tuple(blocks)
+        "calibration", "Whether its probabilities are honest", _lead(sets[0][1], temperature), tuple(blocks)
     )
 
 
-def _lead(rows: Sequence[tuple[str, ...]], temperature: float) -> str:
+def _lead(test: Predictions, temperature: float) -> str:
     if temperature == 1:
-        return "The probabilities need no temperature: the head was calibrated where it was fitted."
-    direction = "too sure" if temperature > 1 else "not sure enough"
+        return "The probabilities are as they come from the head: there is no temperature."
+    before = log_loss(test.logits * temperature, test.labels)
+    after = log_loss(test.logits, test.labels)
+    direction = "less" if temperature > 1 else "more"
+    harm = "" if after <= before else ", so it did not help there"
     return (
-        f"A temperature of {temperature:.2f} makes a model honest that was {direction}; on the test pictures "
-        f"the log loss was {rows[0][1]} and is {rows[1][1]}. It changes no label."
+        f"A temperature of {temperature:.2f} makes the model {direction} sure; on the test pictures the log "
+        f"loss was {before:.4f} and is {after:.4f}{harm}. It changes no label."
     )
 
 
@@ -98,7 +101,8 @@ def draw_reliability(drawn: Sequence[tuple[str, Reliability, Reliability]], temp
         axes.set_xlabel("confidence")
         axes.set_ylabel("share that is right")
         axes.grid(alpha=0.3)
-        axes.legend(loc="upper left", fontsize=8)
+    # Below the panels, where it hides no point.
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 

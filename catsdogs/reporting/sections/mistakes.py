@@ -58,7 +58,7 @@ def _lead(found: Galleries, accuracy: str) -> str:
     if found.confident:
         worst = found.confident[0]
         parts.append(
-            f"The most confident mistake called a {worst.true} {worst.predicted} at {worst.probability:.1%}."
+            f"The most confident mistake took {worst.true} for {worst.predicted} at {worst.probability:.1%}."
         )
     else:
         parts.append("No picture was judged wrongly.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
-from catsdogs.core.printable import printable
 from catsdogs.reporting.page.blocks import Code, Grid, Section
 
 
@@ -18,6 +18,7 @@ def settings_section(name: str, config: str, environment: Mapping[str, str], eng
         engine: What computed the evaluation.
     """
     rows = tuple(environment.items()) + ((("evaluated by", engine),) if engine else ())
-    lead = f"catsdogs train --config config.yaml --run {printable(name)}-again repeats it."
+    again = shlex.quote(f"{name}-again")
+    lead = f"catsdogs train --config config.yaml --run {again} repeats it."
     blocks = (Grid("Environment", ("what", "version"), rows), Code("config.yaml", config))
     return Section("settings", "To repeat it", lead, blocks)

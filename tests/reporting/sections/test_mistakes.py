@@ -17,7 +17,7 @@ def test_a_gallery_for_each_kind_with_captions():
         ["labelled cat", "labelled dog"],
     ]
     assert section.lead == (
-        "97 % are right. The most confident mistake called a dog cat at 98.7%. "
+        "97 % are right. The most confident mistake took dog for cat at 98.7%. "
         "One photo has copies with different labels: at least one of each is wrong."
     )
 
