@@ -37,7 +37,7 @@ def _sure(report: EvaluationReport, curve: RiskCoverage) -> str:
     gap, accuracy = report.metrics["ece"], report.metrics["accuracy"]
     # So few pictures may be right more or less often than the probabilities said by chance.
     chance = (accuracy.high - accuracy.low) / 2
-    if gap.high < _CALIBRATED:
+    if max(gap.high, chance) < _CALIBRATED:
         honest = "Its probabilities can be taken at their word"
     elif gap.low >= _CALIBRATED and gap.value > chance:
         honest = "Its probabilities cannot be taken at their word"

@@ -32,6 +32,7 @@ def test_no_test_pictures_are_one_whole_sentence() -> None:
     ("n", "wrong", "sure", "words"),
     [
         (10, 0, 0.93, "More pictures would tell whether its probabilities can be taken at their word"),
+        (2, 0, 0.9999, "More pictures would tell whether its probabilities can be taken at their word"),
         (2000, 100, 0.95, "Its probabilities can be taken at their word"),
         (2000, 400, 0.99, "Its probabilities cannot be taken at their word"),
     ],
