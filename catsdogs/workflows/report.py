@@ -15,9 +15,10 @@ from catsdogs.data.stream import read_picture
 from catsdogs.evaluation.abstention import risk_coverage
 from catsdogs.evaluation.comparison import compare
 from catsdogs.evaluation.mistakes import Galleries, galleries
+from catsdogs.reporting.console import say
 from catsdogs.reporting.page.blocks import Drawing, Gallery, Section, Words
 from catsdogs.reporting.page.html import Part, render
-from catsdogs.reporting.page.thumbnails import SIDE_PX
+from catsdogs.reporting.page.thumbnails import SIDE_PX, Opened
 from catsdogs.reporting.sections.abstention import abstention_section
 from catsdogs.reporting.sections.calibration import calibration_section
 from catsdogs.reporting.sections.comparison import comparison_section
@@ -57,13 +58,16 @@ def write_page(paths: Sequence[Path], out: Path | None = None, *, short: bool = 
     told = [tell(path) for path in paths]
     place = out or (told[0].run.path / PAGE if len(told) == 1 else Path(PAGE))
     require_writable(place)
+    pictures = Pictures()
     if len(told) == 1:
         found = sections(told[0])
-        parts = [Part("run", "", tuple(_short(found, told[0]) if short else found))]
+        parts = [Part("run", "", tuple(_short(found, told[0]) if short else found), pictures.of(told))]
     else:
-        parts = _side_by_side(dict(zip(_names(told), told, strict=True)))
+        parts = _side_by_side(dict(zip(_names(told), told, strict=True)), pictures)
     title = f"{told[0].name}: {told[0].kind}" if len(told) == 1 else f"{len(told)} runs"
-    write_text(place, render(title, parts, Pictures(told).open))
+    write_text(place, render(title, parts))
+    if pictures.gone:
+        say(f"warning: the page names pictures that are not to be had in {', '.join(sorted(pictures.gone))}")
     return place
 
 
@@ -84,7 +88,7 @@ def _short(found: Sequence[Section], told: Told) -> list[Section]:
     return [*kept[:-1], replace(kept[-1], blocks=(*kept[-1].blocks, more))]
 
 
-def _side_by_side(told: Mapping[str, Told]) -> list[Part]:
+def _side_by_side(told: Mapping[str, Told], pictures: Pictures) -> list[Part]:
     """Return an overview, then each run in its short form, folded."""
     overview = overview_section(
         {name: one.kind for name, one in told.items()},
@@ -92,10 +96,11 @@ def _side_by_side(told: Mapping[str, Told]) -> list[Part]:
         {name: one.training[0] for name, one in told.items() if one.training is not None},
     )
     runs = [
-        Part(f"run-{number}", name, tuple(_short(sections(one), one)))
+        Part(f"run-{number}", name, tuple(_short(sections(one), one)), pictures.of([one]))
         for number, (name, one) in enumerate(told.items(), start=1)
     ]
-    return [Part("overview", "", (overview, *_compared(told))), *runs]
+    both = pictures.of(list(told.values()))
+    return [Part("overview", "", (overview, *_compared(told)), both), *runs]
 
 
 def _compared(told: Mapping[str, Told]) -> list[Section]:
@@ -172,17 +177,25 @@ def _made_from(told: Told) -> list[Section | None]:
 class Pictures:
     """Opens the pictures of runs by their ids; those that have gone since are None.
 
-    Args:
-        told: The runs.
+    Attributes:
+        gone: Folders and zips in which a picture was looked for and not found.
     """
 
-    def __init__(self, told: Sequence[Told]) -> None:
-        self._records = {record.id: record for one in told for record in one.records}
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
 
-    def open(self, picture: str) -> Image.Image | None:
-        """Return a picture, reduced where that is faster."""
-        record = self._records.get(picture)
-        try:
-            return None if record is None else read_picture(record, at_least_px=(SIDE_PX, SIDE_PX))
-        except (PictureError, DataError):
-            return None
+    def of(self, told: Sequence[Told]) -> Opened:
+        """Return what opens the pictures of these runs; where two share an id, the first run's."""
+        records = {record.id: record for one in reversed(told) for record in one.records}
+
+        def opened(picture: str) -> Image.Image | None:
+            if picture not in records:
+                return None
+            record = records[picture]
+            try:
+                return read_picture(record, at_least_px=(SIDE_PX, SIDE_PX))
+            except (PictureError, DataError):
+                self.gone.add(record.root)
+                return None
+
+        return opened

@@ -124,12 +124,26 @@ def test_several_runs_stand_beside_each_other(runs, capsys) -> None:
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
 
 
-def test_names_are_text_and_pictures_that_have_gone_are_named(runs, tmp_path) -> None:
+def test_each_run_shows_its_own_pictures_where_two_share_their_names(runs, tmp_path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(runs / "probe", other)
+    split = other / "split.csv"
+    split.write_text(split.read_text().replace("size=48", "size=96"))
+    place = tmp_path / "both.html"
+    assert main(["report", str(runs / "probe"), str(other), "--out", str(place)]) == 0
+    first, second = place.read_text().split('id="run-1"')[1].split('id="run-2"')
+    shown = [set(re.findall(r'"(data:image/jpeg[^"]+)"', part)) for part in (first, second)]
+    assert len(shown[0]) > 10
+    assert not shown[0] & shown[1]
+
+
+def test_names_are_text_and_pictures_that_have_gone_are_named(runs, tmp_path, capsys) -> None:
     copy = tmp_path / "<b>bold & co"
     shutil.copytree(runs / "probe", copy)
     split = copy / "split.csv"
     split.write_text(split.read_text().replace("drawn:", "/nowhere/"))
     assert main(["report", str(copy)]) == 0
+    assert "warning: the page names pictures that are not to be had in /nowhere/" in capsys.readouterr().out
     page = (copy / "report.html").read_text()
     assert "<b>bold" not in page
     assert "&lt;b&gt;bold &amp; co" in page

@@ -23,27 +23,27 @@ class Part:
         anchor: Letters, digits and hyphens; differs from that of other parts.
         title: Of the fold that they are in; empty where they stand open on the page.
         sections: In their order.
+        opened: Opens a picture by its id; another part may call another picture by the same.
     """
 
     anchor: str
     title: str
     sections: tuple[Section, ...]
+    opened: Opened
 
 
-def render(title: str, parts: Sequence[Part], opened: Opened) -> str:
+def render(title: str, parts: Sequence[Part]) -> str:
     """Return the page; from equal values it is equal to the last byte.
 
     Args:
         title: Of the page.
         parts: Sections, in their order.
-        opened: Opens a picture by its id.
     """
-    thumbnails = Thumbnails(opened)
     template = _environment().get_template("page.html")
     return template.render(
         title=title,
         parts=parts,
-        thumbnail=thumbnails.source,
+        thumbnails={part.anchor: Thumbnails(part.opened) for part in parts},
         svg=_Drawn().svg,
         kind=_kind,
         text=printable,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from catsdogs.core.report import EvaluationReport
 from catsdogs.evaluation.learningcurves import LearningCurve
@@ -62,6 +63,7 @@ def draw_losses(curves: Mapping[str, LearningCurve]) -> Figure:
     axes = figure.subplots()
     for run, curve in curves.items():
         axes.plot(curve.epochs, curve.val_loss, marker="o", markersize=3, label=shortened(run))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss")
     axes.grid(alpha=0.3)

@@ -19,8 +19,8 @@ _LONGEST_TITLE = 48
 _FOUND, _OTHER, _OVERALL = "tab:red", "tab:blue", "0.5"
 _HOW = (
     "Every slice is compared with the rest of the pictures, or of its class, by one permutation test of the "
-    "square root of the log loss. It is corrected for all {n} slices, which overlap: were no slice worse "
-    "than the rest, it would name one in at most 5 of 100 evaluations. Some slices are harder for any model, "
+    "square root of the log loss. It is corrected for the number of slices, {n}, which overlap: were no "
+    "slice worse than the rest, it would name one in at most 5 of 100 evaluations. Some slices are harder for any model, "
     "such as blurred photos. It is called a bias where the property tells the classes apart in the training "
     "pictures as well (AUROC beyond 0.6, allowing for all properties): then the model may have learned that."
 )
@@ -32,7 +32,7 @@ def slices_section(report: SlicesReport) -> Section:
     if report.slices:
         shown = report.slices[:_DRAWN]
         figure = partial(draw_slices, shown, report.accuracy.value)
-        blocks.append(Drawing(f"Accuracy of the {len(shown)} worst slices", figure, _told(shown, report)))
+        blocks.append(Drawing(f"Accuracy of {_most_likely(len(shown))}", figure, _told(shown, report)))
         blocks.extend(_galleries(report))
         blocks.append(_table(report.slices[:_LISTED]))
         blocks.append(Words(_HOW.format(n=report.tested)))
@@ -125,7 +125,13 @@ def _table(slices: Sequence[SliceResult]) -> Grid:
         )
         for one in slices
     )
-    return Grid(f"The {len(rows)} worst slices", header, rows, folded=True)
+    return Grid(_capital(_most_likely(len(rows))), header, rows, folded=True)
+
+
+def _most_likely(count: int) -> str:
+    """Return what is drawn and listed; an accuracy of 100 % may be among it."""
+    which = "slice that is" if count == 1 else f"{count} slices that are"
+    return f"the {which} most likely worse than the rest, by log loss"
 
 
 def _number(one: ClassDifference) -> str:
