@@ -19,6 +19,7 @@ from catsdogs.core.viewsreport import ViewsReport
 
 _REPORT_EVERY_S = 30.0
 _MOST_CONFUSION_COLUMNS = 6
+_TITLES = {"auroc": "AUROC", "brier": "Brier score", "ece": "ECE", "ece_mass": "ECE, equal mass"}
 SHARES = frozenset({"accuracy", "balanced_accuracy", "precision", "recall", "f1"})
 
 
@@ -75,6 +76,11 @@ def _shown(text: str) -> str:
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
+def figure_title(name: str) -> str:
+    """Return the name of a figure for people, such as ``log loss`` and ``AUROC``."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
 def figure_text(name: str, estimate: Estimate) -> str:
     """Return a figure with its interval, as a share in percent where it is one."""
     if not estimate.defined:
@@ -89,9 +95,7 @@ def show_report(report: EvaluationReport) -> None:
     title = f"{report.n:,} pictures of {report.split}, views {report.tta}"
     if report.n_unreadable:
         title += f"; {report.n_unreadable:,} unreadable left out"
-    rows = [
-        (name.replace("_", " "), figure_text(name, estimate)) for name, estimate in report.metrics.items()
-    ]
+    rows = [(figure_title(name), figure_text(name, estimate)) for name, estimate in report.metrics.items()]
     table(title, ("figure", "value (95 % interval)"), rows)
     # More columns than that fit no terminal; evaluation.json has them all.
     called = report.class_names if len(report.class_names) <= _MOST_CONFUSION_COLUMNS else ()

@@ -10,7 +10,7 @@ from catsdogs.core.errors import ConfigError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.evaluation.comparison import FIGURES, compare, sentence
 from catsdogs.reporting.comparisonfigures import draw_gains
-from catsdogs.reporting.console import figure_text, say, table
+from catsdogs.reporting.console import figure_text, figure_title, say, table
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.sections.comparison import left_out_words
 from catsdogs.workflows.answers import names_of, saved_answers
@@ -47,7 +47,7 @@ def compare_answers(paths: Sequence[Path], *, out: Path | None = None, seed: int
 def _show(found: Comparison) -> None:
     table(
         f"{found.n:,} pictures that all have answered",
-        ("model", *(name.replace("_", " ") for name in FIGURES)),
+        ("model", *map(figure_title, FIGURES)),
         [(name, *(figure_text(f, own[f]) for f in FIGURES)) for name, own in found.figures.items()],
     )
     if any(found.left_out.values()):

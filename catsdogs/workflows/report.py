@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,9 @@ def _short(found: Sequence[Section], told: Told) -> list[Section]:
         )
         for section in found
     ]
-    more = Words(f"This is the short form: catsdogs report {told.run.path} draws the figures, too.")
+    more = Words(
+        f"This is the short form: catsdogs report {shlex.quote(str(told.run.path))} draws the figures, too."
+    )
     return [*kept[:-1], replace(kept[-1], blocks=(*kept[-1].blocks, more))]
 
 

@@ -7,7 +7,15 @@ import pytest
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.report import EvaluationReport, Mistake
 from catsdogs.reporting import console
-from catsdogs.reporting.console import figure_text, progress, say, say_nothing, show_report, table
+from catsdogs.reporting.console import (
+    figure_text,
+    figure_title,
+    progress,
+    say,
+    say_nothing,
+    show_report,
+    table,
+)
 
 ODD_NAMES = [
     "[red]x[/red]",
@@ -157,3 +165,11 @@ class TestProgress:
         with progress("predicting", 2) as advance:
             advance(2)
         assert capsys.readouterr() == ("", "")
+
+
+def test_figures_are_called_what_people_call_them() -> None:
+    assert [figure_title(name) for name in ("auroc", "ece_mass", "log_loss")] == [
+        "AUROC",
+        "ECE, equal mass",
+        "log loss",
+    ]

@@ -8,7 +8,7 @@ from functools import partial
 from catsdogs.core.comparison import AgainstFirst, Change, Comparison
 from catsdogs.evaluation.comparison import FIGURES, sentence
 from catsdogs.reporting.comparisonfigures import draw_gains
-from catsdogs.reporting.console import figure_text, signed_text
+from catsdogs.reporting.console import figure_text, figure_title, signed_text
 from catsdogs.reporting.page.blocks import Block, Drawing, Gallery, Grid, Section, Thumb, Words
 
 
@@ -61,7 +61,7 @@ def _figures(comparison: Comparison) -> Grid:
         (name, *(figure_text(figure, own[figure]) for figure in FIGURES))
         for name, own in comparison.figures.items()
     )
-    return Grid("Each model (95 % interval)", ("model", *map(_title, FIGURES)), rows)
+    return Grid("Each model (95 % interval)", ("model", *map(figure_title, FIGURES)), rows)
 
 
 def _gains(comparison: Comparison) -> Grid:
@@ -75,7 +75,7 @@ def _gains(comparison: Comparison) -> Grid:
         )
         for other in comparison.others
     )
-    header = ("model", *map(_title, FIGURES), "fixed", "broken", "p (McNemar, corrected)")
+    header = ("model", *map(figure_title, FIGURES), "fixed", "broken", "p (McNemar, corrected)")
     return Grid(f"Gain over {comparison.names[0]}, paired; above 0 is better", header, rows)
 
 
@@ -119,7 +119,3 @@ def _thumbs(changes: Sequence[Change]) -> tuple[Thumb, ...]:
         )
         for change in changes
     )
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")

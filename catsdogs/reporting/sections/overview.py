@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from catsdogs.core.report import EvaluationReport
 from catsdogs.evaluation.learningcurves import LearningCurve
 from catsdogs.reporting.comparisonfigures import shortened
-from catsdogs.reporting.console import figure_text
+from catsdogs.reporting.console import figure_text, figure_title
 from catsdogs.reporting.page.blocks import Block, Drawing, Grid, Section
 from catsdogs.reporting.sections.scores import draw_intervals
 
@@ -32,7 +32,7 @@ def overview_section(
     """
     order = sorted(strategies, key=lambda run: _log_loss(reports.get(run)))
     rows = tuple((run, strategies[run], *_figures(reports.get(run))) for run in order)
-    header = ("run", "strategy", "test pictures", *(name.replace("_", " ") for name in _FIGURES))
+    header = ("run", "strategy", "test pictures", *map(figure_title, _FIGURES))
     blocks: list[Block] = [Grid("Best log loss first", header, rows)]
     tested = [run for run in order if run in reports]
     if tested:

@@ -11,7 +11,7 @@ from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.report import EvaluationReport
 from catsdogs.reporting.comparisonfigures import shortened
-from catsdogs.reporting.console import figure_text
+from catsdogs.reporting.console import figure_text, figure_title
 from catsdogs.reporting.page.blocks import Block, Confusion, Drawing, Gallery, Grid, Section, Thumb
 
 MEANINGS = {
@@ -31,7 +31,7 @@ _SHOWN_WRONG, _SHOWN_RIGHT = 24, 6
 def scores_section(report: EvaluationReport) -> Section:
     """Return every figure with its interval, and each class's."""
     rows = [
-        (name.replace("_", " "), figure_text(name, estimate), MEANINGS.get(name, ""))
+        (figure_title(name), figure_text(name, estimate), MEANINGS.get(name, ""))
         for name, estimate in report.metrics.items()
     ]
     of = f"{report.n:,} {_origin(report.split)} pictures"

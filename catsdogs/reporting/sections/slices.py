@@ -18,11 +18,12 @@ _LISTED = 30
 _LONGEST_TITLE = 48
 _FOUND, _OTHER, _OVERALL = "tab:red", "tab:blue", "0.5"
 _HOW = (
-    "Every slice is compared with the rest of the pictures, or of its class, by one permutation test of the "
-    "square root of the log loss. It is corrected for the number of slices, {n}, which overlap: were no "
-    "slice worse than the rest, it would name one in at most 5 of 100 evaluations. Some slices are harder for any model, "
-    "such as blurred photos. It is called a bias where the property tells the classes apart in the training "
-    "pictures as well (AUROC beyond 0.6, allowing for all properties): then the model may have learned that."
+    "Every slice is compared with the rest of the pictures, or of its class, by one permutation test of the"
+    " square root of the log loss. It is corrected for the number of slices, {n}, which overlap: were no "
+    "slice worse than the rest, it would name one in at most 5 of 100 evaluations. Some slices are harder "
+    "for any model, such as blurred photos. It is called a bias where the property tells the classes apart "
+    "in the training pictures as well (AUROC beyond 0.6, allowing for all properties): then the model may "
+    "have learned that."
 )
 
 

@@ -57,7 +57,7 @@ def _fails(report: EvaluationReport, findings: Sequence[str]) -> str:
     parts = list(findings)
     if known and recalls[known[0]].value < recalls[known[-1]].value:
         parts.insert(
-            0, f"it finds {known[0]} least often ({figure_text('recall', recalls[known[0]])} of them)"
+            0, f"it finds {known[0]} least often: {figure_text('recall', recalls[known[0]])} of them"
         )
     elif len(known) == len(recalls):
         parts.insert(0, "it finds every class as often as the others")

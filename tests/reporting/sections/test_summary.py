@@ -50,6 +50,6 @@ def test_classes_are_compared_only_where_all_were_tested() -> None:
         " It finds every class as often as the others; of the labels, 1 looks wrong."
     )
     uneven = answers([0, 1] * 20, [False] + [True] * 39, 0.9)
-    assert "It finds cat least often (95.00% (" in summary(uneven)
+    assert "It finds cat least often: 95.00% (" in summary(uneven)
     one = answers([1] * 20, [True] * 20, 0.9, ("cat", "dog", "fox"))
     assert summary(one).endswith(" The test holds pictures of 1 of its 3 classes alone.")
