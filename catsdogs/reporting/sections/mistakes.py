@@ -13,12 +13,11 @@ _HARDEST = (
 )
 
 
-def mistakes_section(found: Galleries, *, accuracy: str = "") -> Section:
+def mistakes_section(found: Galleries) -> Section:
     """Return the galleries of one evaluation.
 
     Args:
         found: The pictures.
-        accuracy: As text, for the lead; empty where another section says it.
     """
     blocks: list[Block] = []
     if found.confident:
@@ -34,7 +33,7 @@ def mistakes_section(found: Galleries, *, accuracy: str = "") -> Section:
         thumbs = tuple(Thumb(id, f"labelled {label}") for id, label in group)
         title = f"The same photo with different labels ({number} of {len(found.conflicting)})"
         blocks.append(Gallery(title, thumbs, anchor=f"mistakes-conflicting-{number}"))
-    return Section("mistakes", "Mistakes", _lead(found, accuracy), tuple(blocks))
+    return Section("mistakes", "Mistakes", _lead(found), tuple(blocks))
 
 
 def said(answer: Answer) -> str:
@@ -53,8 +52,8 @@ def _gallery(title: str, anchor: str, answers: Sequence[Answer], caption: Callab
     return Gallery(title, tuple(Thumb(one.id, caption(one)) for one in answers), anchor=anchor)
 
 
-def _lead(found: Galleries, accuracy: str) -> str:
-    parts = [f"{accuracy}."] if accuracy else []
+def _lead(found: Galleries) -> str:
+    parts = []
     if found.confident:
         worst = found.confident[0]
         parts.append(

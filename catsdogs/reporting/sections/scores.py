@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import Predictions
+from catsdogs.core.rawlabels import RawLabels
 from catsdogs.core.report import EvaluationReport
 from catsdogs.reporting.comparisonfigures import shortened
 from catsdogs.reporting.console import figure_text, figure_title
@@ -29,16 +30,12 @@ _SHOWN_WRONG, _SHOWN_RIGHT = 24, 6
 
 
 def scores_section(report: EvaluationReport) -> Section:
-    """Return every figure with its interval, and each class's."""
-    rows = [
-        (figure_title(name), figure_text(name, estimate), MEANINGS.get(name, ""))
-        for name, estimate in report.metrics.items()
-    ]
+    """Return every figure with its interval, and each class's; on the labels as given, too, if corrected."""
     of = f"{report.n:,} {_origin(report.split)} pictures"
     left_out = (
         f"; {report.n_unreadable:,} could not be read and are in no figure" if report.n_unreadable else ""
     )
-    blocks: list[Block] = [Grid(f"On {of}", ("figure", "value (95 % interval)", "meaning"), tuple(rows))]
+    blocks: list[Block] = [_figures(report, of)]
     blocks.append(
         Grid(
             "Each class",
@@ -57,7 +54,31 @@ def scores_section(report: EvaluationReport) -> Section:
         f"{figure_text('accuracy', accuracy)} of {of} are right{views}{left_out}. "
         "An interval holds the truth for 19 in 20 such sets of pictures."
     )
+    if report.raw_labels is not None:
+        lead += f" {_corrected(report.raw_labels)}"
     return Section("scores", "How good it is", lead, tuple(blocks))
+
+
+def _figures(report: EvaluationReport, of: str) -> Grid:
+    raw = {} if report.raw_labels is None else report.raw_labels.metrics
+    rows = tuple(
+        (
+            figure_title(name),
+            figure_text(name, estimate),
+            *((figure_text(name, raw[name]),) if raw else ()),
+            MEANINGS.get(name, ""),
+        )
+        for name, estimate in report.metrics.items()
+    )
+    header = ("figure", "value (95 % interval)", *(("on the labels as given",) if raw else ()), "meaning")
+    return Grid(f"On {of}", header, rows)
+
+
+def _corrected(raw: RawLabels) -> str:
+    return (
+        f"Of their labels {raw.changed:,} were corrected, and {raw.removed:,} pictures removed; on the "
+        f"{raw.n:,} labels as given it is {figure_text('accuracy', raw.metrics['accuracy'])}."
+    )
 
 
 def _origin(split: str) -> str:
@@ -72,16 +93,13 @@ def _recalls(report: EvaluationReport) -> Drawing:
     return Drawing("How many of each class are found", figure, told)
 
 
-def draw_intervals(
-    names: Sequence[str], estimates: Sequence[Estimate], label: str, *, mark: float | None = None
-) -> Figure:
+def draw_intervals(names: Sequence[str], estimates: Sequence[Estimate], label: str) -> Figure:
     """Draw estimates below each other, each with its interval.
 
     Args:
         names: One each; long ones are shortened.
         estimates: Undefined ones are left blank.
         label: Of the axis.
-        mark: A value that all are compared with.
     """
     figure = Figure(figsize=(8, 0.9 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots()
@@ -89,8 +107,6 @@ def draw_intervals(
         if one.defined:
             spread = [[one.value - one.low], [one.high - one.value]]
             axes.errorbar(one.value, place, xerr=spread, fmt="o", color="tab:blue", capsize=3)
-    if mark is not None:
-        axes.axvline(mark, color="0.5", linestyle=":")
     axes.set_yticks(range(len(names)), [shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(label)

@@ -6,9 +6,7 @@ WRONG, RIGHT = Answer("a", "dog", "cat", 0.987, 4.3), Answer("b", "dog", "dog", 
 
 
 def test_a_gallery_for_each_kind_with_captions():
-    section = mistakes_section(
-        Galleries((WRONG,), (RIGHT,), (WRONG,), ((("c", "cat"), ("d", "dog")),)), accuracy="97 % are right"
-    )
+    section = mistakes_section(Galleries((WRONG,), (RIGHT,), (WRONG,), ((("c", "cat"), ("d", "dog")),)))
     shown = {one.title: one.pictures for one in section.blocks if isinstance(one, Gallery)}
     assert [[picture.caption for picture in pictures] for pictures in shown.values()] == [
         ["cat 98.7%, is dog"],
@@ -17,7 +15,7 @@ def test_a_gallery_for_each_kind_with_captions():
         ["labelled cat", "labelled dog"],
     ]
     assert section.lead == (
-        "97 % are right. The most confident mistake took dog for cat at 98.7%. "
+        "The most confident mistake took dog for cat at 98.7%. "
         "One photo has copies with different labels: at least one of each is wrong."
     )
 
