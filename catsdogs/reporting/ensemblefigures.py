@@ -88,5 +88,7 @@ def _draw_correlations(figure: Figure, axes: Axes, judgement: Judgement, voting:
 
 
 def _ink(value: float) -> str:
-    """Return a colour that is seen on the colour of a cell."""
-    return "black" if math.isnan(value) or value > 0.6 else "white"
+    """Return a colour that is seen on the colour of a cell; pure black and white follow the page."""
+    if math.isnan(value):
+        return "black"
+    return "#111111" if value > 0.6 else "#eeeeee"

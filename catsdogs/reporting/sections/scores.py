@@ -77,7 +77,7 @@ def _figures(report: EvaluationReport, of: str) -> Grid:
 def _corrected(raw: RawLabels) -> str:
     return (
         f"Of their labels {raw.changed:,} were corrected, and {raw.removed:,} pictures removed; on the "
-        f"{raw.n:,} labels as given it is {figure_text('accuracy', raw.metrics['accuracy'])}."
+        f"{raw.n:,} labels as given the accuracy is {figure_text('accuracy', raw.metrics['accuracy'])}."
     )
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 
 from catsdogs.core.ensemblereport import EnsembleReport
@@ -5,6 +7,7 @@ from catsdogs.core.predictions import Predictions
 from catsdogs.core.voting import Vote
 from catsdogs.evaluation.ensembles import judge
 from catsdogs.reporting.page.blocks import Drawing, Grid
+from catsdogs.reporting.page.vector import to_svg
 from catsdogs.reporting.sections.ensemble import ensemble_section
 
 
@@ -36,3 +39,10 @@ def test_one_member_and_none_to_judge() -> None:
     assert ensemble_section(report(("a",))).blocks
     bare = EnsembleReport("majority", {"a": 0.5, "b": 0.5}, ("c",), "equal weights", 0, 1.0)
     assert "nothing judges this ensemble" in ensemble_section(bare).lead
+
+
+def test_numbers_on_coloured_cells_do_not_follow_the_page() -> None:
+    drawing = next(b for b in ensemble_section(report(("a", "b"))).blocks if isinstance(b, Drawing))
+    cells = re.findall(r"<text([^>]*)>([01]\.\d\d)</text>", to_svg(drawing.figure(), "one"))
+    assert [style for style, number in cells if number == "1.00" and "#111111" in style]
+    assert not [style for style, _ in cells if "--paper" in style]
