@@ -16,6 +16,8 @@ from catsdogs.core.printable import printable
 # The rates that are told apart: lower ones than a thousandth of the highest hardly train.
 _RATE_RANGE = 1000
 _LINEAR, _SVM, _HERE = "tab:blue", "tab:orange", "tab:red"
+# Lets the paper through: letters on it are seen on a light page and on a dark one.
+_CELL = ("0.5", 0.2)
 _CELLS = {
     (False, True): "little and similar:\nfrozen, linear probe or SVM",
     (False, False): "little and different:\nfrozen, SVM or earlier stages",
@@ -154,7 +156,7 @@ def _draw_matrix(axes: Axes, cell: Mapping[str, Any], thresholds: Mapping[str, A
         y0, y1 = (plenty, high) if is_plenty else (low, plenty)
         here = is_plenty == cell["plenty"] and is_similar == cell["similar"]
         axes.add_patch(
-            Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor="0.9" if here else "none", edgecolor="0.5")
+            Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor=_CELL if here else "none", edgecolor="0.5")
         )
         axes.text((x0 + x1) / 2, np.sqrt(y0 * y1), name, ha="center", va="center", fontsize=8)
     axes.plot(similarity, pictures, "*", color=_HERE, markersize=16)
