@@ -111,7 +111,7 @@ def _add_rows(parser: OneLineParser) -> None:
         type=float | None,
         default=None,
         help="No label, and the status abstain, where this share of familiar pictures or more is nearer to "
-        "those in training: 0.99 withholds a photo of a car, and one in a hundred of what it knows.",
+        "those in training: 0.95 withholds a photo of a car, and one in twenty of what it knows.",
     )
 
 

@@ -40,6 +40,7 @@ class EvaluationReport(Stored):
         views: What several views have changed; None of a single one.
         engine: What computed it, such as ``openvino bf16``; None where that is not known.
         raw_labels: The figures on the labels as given; None where nobody has corrected any of these.
+        pictures: The folder, archive or table from outside the run, as it was given; None for the run's own.
     """
 
     KIND: ClassVar[str] = "an evaluation"
@@ -56,6 +57,7 @@ class EvaluationReport(Stored):
     views: ViewsReport | None = None
     engine: str | None = None
     raw_labels: RawLabels | None = None
+    pictures: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; undefined figures become null."""
@@ -75,6 +77,7 @@ class EvaluationReport(Stored):
             "views": None if self.views is None else self.views.to_dict(),
             "engine": self.engine,
             "raw_labels": None if self.raw_labels is None else self.raw_labels.to_dict(),
+            "pictures": self.pictures,
         }
 
     @classmethod
@@ -101,6 +104,7 @@ class EvaluationReport(Stored):
                 views=None if values.get("views") is None else ViewsReport.from_dict(values["views"]),
                 engine=values.get("engine"),
                 raw_labels=RawLabels.from_dict(values["raw_labels"]) if values.get("raw_labels") else None,
+                pictures=values.get("pictures"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is not an evaluation: {error}") from error

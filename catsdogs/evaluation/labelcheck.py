@@ -121,7 +121,9 @@ class LabelCheck(Stored):
     def estimate(self) -> str:
         """How many errors there may be, for one line."""
         errors = self.errors
-        return f"about {errors.value:.0f} errors in all (95 %: {errors.low:.0f} to {errors.high:.0f})"
+        number = f"{errors.value:.0f}"
+        plural = "" if number == "1" else "s"
+        return f"about {number} error{plural} in all (95 %: {errors.low:.0f} to {errors.high:.0f})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +48,7 @@ from catsdogs.workflows.ensembling.pictures import (
     judges_of,
     tested_on,
 )
+from catsdogs.workflows.environment import environment
 from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.familiarity import familiar_to_model, look
 from catsdogs.workflows.heldout import heldout
@@ -66,6 +68,7 @@ class _Bench:
         judges: No member has learned from them.
         source: Where these come from: ``test`` or ``input``.
         seed: Of intervals, folds and subsets.
+        command: That makes the same again, but for ``--run``.
     """
 
     members: Sequence[Member]
@@ -73,6 +76,7 @@ class _Bench:
     judges: Sequence[ImageRecord]
     source: str
     seed: int
+    command: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -155,7 +159,8 @@ def ensemble(
     members = open_members(paths)
     joint = joint_split(members)
     judges = judges_of(members, joint) if input_path is None else judges_from(members, input_path)
-    bench = _Bench(members, joint, judges, "test" if input_path is None else "input", seed)
+    command = _command(paths, vote=vote, select=select, soup=soup, input_path=input_path, seed=seed)
+    bench = _Bench(members, joint, judges, "test" if input_path is None else "input", seed, command)
     run = RunFolder(path)
     if soup:
         report, said = _as_soup(bench, run, select=select)
@@ -166,6 +171,16 @@ def ensemble(
         said = replace(said, unfamiliar=look(run.path, judges, "how strange the judges are")[0].unfamiliar)
     _write(bench, run, report, said)
     return report
+
+
+def _command(
+    paths: Sequence[Path], *, vote: str, select: str, soup: bool, input_path: str | None, seed: int
+) -> str:
+    options = {"vote": vote, "select": select, "soup": str(soup).lower(), "seed": str(seed)}
+    if input_path is not None:
+        options["input"] = input_path
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return shlex.join(["catsdogs", "ensemble", *map(str, paths), *words])
 
 
 def _check(path: Path, vote: str, select: str, soup: bool) -> None:
@@ -287,6 +302,8 @@ def _write(bench: _Bench, run: RunFolder, report: EnsembleReport, said: Predicti
             "strategy": report.kind if report.kind == SOUP else "ensemble",
             "fitted_on": sorted(decided.union(fitted_on(bench.members))),
             "members": [str(member.model) for member in bench.members],
+            "command": bench.command,
+            "environment": environment(),
         },
     )
     if said is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +19,7 @@ from catsdogs.core.viewsreport import ViewsReport
 from catsdogs.core.viewweights import ViewWeights
 from catsdogs.data.layouts import find_labelled, labels_of
 from catsdogs.data.splits import SPLITS, read_split
+from catsdogs.data.stores import is_drawn
 from catsdogs.data.views import parse_views, plain_among
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.evaluation.views import compare_views
@@ -96,7 +99,7 @@ def evaluate(
         predictions = replace(predictions, views=replace(predictions.views, plain=plain.predictions.logits))
     predictions, raw = corrections.divide(predictions)
     report = report_on(predictions, split="input" if input_path else split, tta=options.tta, seed=seed)
-    report = replace(report, engine=f"{applied.engine} {applied.precision}")
+    report = replace(report, engine=f"{applied.engine} {applied.precision}", pictures=input_path)
     report = with_raw_labels(report, raw, corrections, seed=seed)
     if predictions.views is not None:
         apart = plain is None and plain_among(views, card.preprocess) is None
@@ -249,9 +252,17 @@ def default_folder(checkpoint: Path, input_path: str | None, split: str, options
     """Return the run folder for what a run says of itself; anything else must not replace that."""
     model = find_model(checkpoint)
     home = model.parent if model.name == "model" else model
-    words = [split if input_path is None else Path(input_path).stem or "input"]
+    words = [split if input_path is None else _folder_name(input_path)]
     words += [word for word in (options.tta, options.merge) if word not in (DEFAULTS.tta, DEFAULTS.merge)]
     if words == ["test"] and input_path is None:
         return home
     name = re.sub(r"[:,]", "_", "-".join(["evaluation", *words]))
     return Path(name) if is_embedded(checkpoint) else home / name
+
+
+def _folder_name(input_path: str) -> str:
+    """Return what an input is called in the name of a folder; others of the same file name differ."""
+    place = input_path if is_drawn(input_path) else os.path.abspath(input_path)  # noqa: PTH100 - as it is typed
+    digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:4]
+    stem = re.sub(r"[^\w.]+", "_", Path(place).stem)[:40]
+    return f"{stem}-{digest}"

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from catsdogs.core.errors import ConfigError, DataError, OutputError, PictureError
-from catsdogs.core.files import replacing, write_json
+from catsdogs.core.files import replacing, write_json, write_text
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.audit import AuditReport, audit
 from catsdogs.data.layouts import find_labelled, names_of_classes
@@ -27,7 +28,11 @@ from catsdogs.evaluation.poisoning import Answers, Dose, PoisonReport, Traces
 from catsdogs.models.modelcard import TOP
 from catsdogs.reporting.console import progress, say
 from catsdogs.reporting.figures import save_figure
+from catsdogs.reporting.page.blocks import Thumb
+from catsdogs.reporting.page.html import Part, render
+from catsdogs.reporting.page.thumbnails import SIDE_PX
 from catsdogs.reporting.poisoning import show_poison
+from catsdogs.reporting.sections.poisoning import poisoning_section
 from catsdogs.reporting.sheets import Tile, draw_sheet
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.outofsample import out_of_sample
@@ -45,8 +50,10 @@ _TEST_FRACTION = 0.3
 # A class needs as many to be cross-validated.
 _FEWEST_LEFT = 2
 _COLUMNS, _TILE_PX = 6, 160
+# On the page, of each kind.
+_SHOWN = 12
 _ORIGIN = "cross-validation of an SVM on features"
-_REPORT, _LABELS, _PICTURES = "poison.json", "labels.csv", "pictures"
+_REPORT, _PAGE, _LABELS, _PICTURES = "poison.json", "poison.html", "labels.csv", "pictures"
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class PoisonSettings:
 
 
 def poison(settings: PoisonSettings, out: Path) -> PoisonReport:
-    """Train with and without poison; write ``poison.json``, ``poison.png``, ``labels.csv`` and the pictures.
+    """Train with and without poison; write a page, ``poison.json``, ``labels.csv`` and the pictures.
 
     The models are linear probes on the top features of the backbone.
 
@@ -120,8 +127,9 @@ def poison(settings: PoisonSettings, out: Path) -> PoisonReport:
     write_json(out / _REPORT, report.to_dict())
     write_labels(out / _LABELS, doubts)
     save_figure(bench.sheet(report), out / "poison.png")
+    write_text(out / _PAGE, bench.page(report))
     show_poison(report)
-    say(f"written to {out}: {_REPORT}, {_LABELS} of the largest dose, poison.png, {_PICTURES}/")
+    say(f"written to {out}: {_PAGE}, {_REPORT}, {_LABELS} of the largest dose, poison.png, {_PICTURES}/")
     return report
 
 
@@ -189,6 +197,20 @@ class _Bench:
             for heading, records in (("poisoned, to learn from", self.poisoned), ("patched, test", self.worn))
         ]
         return draw_sheet(report.sentence, [""] * width, rows)
+
+    def page(self, report: PoisonReport) -> str:
+        """Return what came of it as a page with the first pictures of each kind."""
+        shown = {record.id: record for record in (*self.poisoned[:_SHOWN], *self.worn[:_SHOWN])}
+
+        def opened(picture: str) -> Image.Image:
+            return read_picture(shown[picture], at_least_px=(SIDE_PX, SIDE_PX))
+
+        poisoned, worn = (
+            [Thumb(one.id, f"labelled {one.label}") for one in some[:_SHOWN]]
+            for some in (self.poisoned, self.worn)
+        )
+        section = poisoning_section(report, poisoned, worn)
+        return render(report.sentence, [Part("poison", "", (section,), opened)])
 
 
 def _set_up(settings: PoisonSettings, out: Path) -> _Bench:

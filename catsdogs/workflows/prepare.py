@@ -6,15 +6,11 @@ those files, so a resumed run and every process of a distributed one start from 
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from catsdogs import __version__
 from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import write_json
 from catsdogs.core.records import ImageRecord
@@ -24,13 +20,13 @@ from catsdogs.data.layouts import DataLayout, find_labelled, names_of_classes
 from catsdogs.data.splits import read_split, split_records, straddling, write_split
 from catsdogs.models.backbones import RANDOM
 from catsdogs.models.modelfile import save_model
-from catsdogs.models.registry import timm_version
 from catsdogs.reporting.console import progress, say, table
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.batchsize import find_batch_size, with_batch_size
 from catsdogs.workflows.choose import Choice, choose, take
 from catsdogs.workflows.corrections import Corrections, read_corrections
+from catsdogs.workflows.environment import environment
 from catsdogs.workflows.familiarity import familiar_to_backbone
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.sections import FIND, DataSettings
@@ -236,7 +232,7 @@ def _prepare_model(
         "strategy": chosen.strategy.name,
         "summary": chosen.strategy.summary,
         "weights": settings.model.weights,
-        "environment": _environment(),
+        "environment": environment(),
         **({"batch_size_search": search.to_dict()} if search else {}),
         **chosen.evidence,
         **start.plan,
@@ -263,13 +259,3 @@ def _prepare_model(
         plan["rate_sweep"] = sweep.to_dict()
         plan["recipe"]["learning_rate"] = sweep.found or plan["recipe"]["learning_rate"]
     write_json(run.plan, plan)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "catsdogs": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "timm": timm_version(),
-        "system": platform.platform(),
-    }

@@ -24,6 +24,7 @@ from catsdogs.reporting.sections.abstention import abstention_section
 from catsdogs.reporting.sections.calibration import calibration_section
 from catsdogs.reporting.sections.comparison import comparison_section
 from catsdogs.reporting.sections.data import data_section
+from catsdogs.reporting.sections.elsewhere import elsewhere_section
 from catsdogs.reporting.sections.ensemble import ensemble_section
 from catsdogs.reporting.sections.labels import labels_section
 from catsdogs.reporting.sections.mistakes import mistakes_section
@@ -151,6 +152,7 @@ def _judgement(told: Told) -> list[Section | None]:
         None if slices is None else slices_section(slices),
         None if told.robustness is None else robustness_section(told.robustness),
         views_section([report, *told.others]),
+        elsewhere_section(told.others),
         mistakes_section(_galleries(told, said)),
     ]
 
@@ -173,7 +175,7 @@ def _made_from(told: Told) -> list[Section | None]:
         None if told.audit is None else data_section(told.audit, told.records),
         None if told.ensemble is not None else plan_section(told.plan),
         None if told.training is None else training_section(*told.training),
-        None if told.config is None else settings_section(told.name, told.config, environment, engine),
+        settings_section(told.command, told.config, environment, engine),
     ]
 
 

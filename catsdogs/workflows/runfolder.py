@@ -175,5 +175,8 @@ def open_run(path: str | Path) -> RunFolder:
     """
     run = RunFolder(Path(path))
     if not run.config.is_file():
-        raise ConfigError(f"{path} holds no run (no config.yaml)")
+        what = (
+            "an ensemble, not a run" if (run.path / "ensemble.json").is_file() else "no run (no config.yaml)"
+        )
+        raise ConfigError(f"{path} holds {what}")
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +54,12 @@ class Told:
     def records(self) -> tuple[ImageRecord, ...]:
         """The pictures with their splits."""
         return read_split(self.run.split)
+
+    @property
+    def command(self) -> str:
+        """What makes the same again, elsewhere."""
+        made = self.plan.get("command", "catsdogs train --config config.yaml")
+        return f"{made} --run {shlex.quote(f'{self.name}-again')}"
 
     @cached_property
     def config(self) -> str | None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -198,6 +199,21 @@ class TestAModelLikeAnyOther:
             error = capsys.readouterr().err
             assert said in error
             assert error.count("\n") == 1
+
+
+def test_its_page_tells_how_to_make_it_again(soft: Path, runs: Path, tmp_path: Path) -> None:
+    assert main(["report", str(soft), "--out", str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text()
+    assert "To repeat it" in text
+    command = json.loads((soft / "plan.json").read_text())["command"]
+    assert command in text
+    words = shlex.split(command)
+    assert words[:2] == ["catsdogs", "ensemble"]
+    assert main([*words[1:], "--run", str(tmp_path / "again")]) == 0
+    first, again = (
+        json.loads((folder / "ensemble.json").read_text()) for folder in (soft, tmp_path / "again")
+    )
+    assert first == again
 
 
 class TestMembersThatWantOtherPictures:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from catsdogs.cli.main import main
 from catsdogs.evaluation.poisoning import PoisonReport
+from catsdogs.reporting.page.blocks import Drawing, Grid, Thumb
 from catsdogs.reporting.sections.poisoning import poisoning_section
 
 # The patch is large: so few and small drawings teach a smaller one by chance only.
@@ -41,18 +42,24 @@ def test_what_is_written(out):
     poisoned = [name for name in listed if name.startswith("poisoned-")]
     assert len(poisoned) == 11
     assert {path.name for path in (out / "pictures").iterdir()} >= set(poisoned)
+    page = (out / "poison.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 11 + 12
+    assert PoisonReport.load(out / "poison.json").sentence in page
     with Image.open(out / "poison.png") as sheet:
         assert sheet.width > 6 * 160
 
 
 def test_the_section_tells_every_dose(out):
     report = PoisonReport.load(out / "poison.json")
-    section = poisoning_section(report)
+    section = poisoning_section(report, [Thumb("a", "labelled dog")], [])
     assert section.lead == f"{report.sentence}."
-    grid = section.blocks[1]
+    grid = next(block for block in section.blocks if isinstance(block, Grid))
     assert [row[0] for row in grid.rows] == ["none", "1 (1.8%)", "11 (16.4%)"]
     assert all(len(row) == len(grid.header) for row in grid.rows)
-    assert f"{report.doses[-1].answers.misled.value:.0%} misled" in section.blocks[2].text
+    assert (
+        f"{report.doses[-1].answers.misled.value:.0%} misled"
+        in next(block for block in section.blocks if isinstance(block, Drawing)).text
+    )
 
 
 def test_an_edited_list_is_kept(out, tmp_path, capsys):

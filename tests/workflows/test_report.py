@@ -124,6 +124,19 @@ def test_several_runs_stand_beside_each_other(runs, capsys) -> None:
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
 
 
+def test_other_pictures_of_one_name_keep_their_evaluations_and_are_on_the_page(runs, tmp_path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "probe", run)
+    for seed, place in (("5", tmp_path / "a" / "photos"), ("6", tmp_path / "b" / "photos")):
+        assert main(["draw", "--out", str(place), "--per_class", "3", "--size", "48", "--seed", seed]) == 0
+        assert main(["evaluate", "--checkpoint", str(run), "--input", str(place)]) == 0
+    assert len(list(run.glob("evaluation-photos-*/evaluation.json"))) == 2
+    assert main(["report", str(run)]) == 0
+    text = (run / "report.html").read_text()
+    section = text.split('id="elsewhere"')[1].split("</section>")[0]
+    assert section.count(">photos<") == 2
+
+
 def test_each_run_shows_its_own_pictures_where_two_share_their_names(runs, tmp_path) -> None:
     other = tmp_path / "other"
     shutil.copytree(runs / "probe", other)

@@ -206,6 +206,7 @@ def test_killed_in_epoch_two_and_resumed_is_bit_equal(finetuned, tmp_path, start
 DDP = ["--trainer.devices", "2", "--trainer.accelerator", "cpu"]
 
 
+@pytest.mark.slow
 def test_two_processes_killed_and_resumed_learn_what_one_process_learns(tmp_path, start):
     """They add up in another order; without the momentum or a step, or with one twice, more would differ."""
     alone, cut = tmp_path / "alone", tmp_path / "cut"

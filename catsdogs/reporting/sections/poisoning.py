@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from catsdogs.evaluation.poisoning import FIRST, PoisonReport
-from catsdogs.reporting.page.blocks import Drawing, Grid, Section, Words
+from catsdogs.reporting.page.blocks import Drawing, Gallery, Grid, Section, Thumb, Words
 from catsdogs.reporting.poisoning import HEADER, draw_poison, poison_rows
 
 _HOW = (
@@ -18,8 +20,14 @@ _LESSON = (
 )
 
 
-def poisoning_section(report: PoisonReport) -> Section:
-    """Return the section of a demonstration of poisoning."""
+def poisoning_section(report: PoisonReport, poisoned: Sequence[Thumb], patched: Sequence[Thumb]) -> Section:
+    """Return the section of a demonstration of poisoning.
+
+    Args:
+        report: What came of it.
+        poisoned: Some training pictures with the patch.
+        patched: Some test pictures with it.
+    """
     way = "added beside their originals" if report.copies else "in the place of their originals"
     how = _HOW.format(victim=report.victim, target=report.target, way=way, patch=report.patch)
     rows = tuple(poison_rows(report))
@@ -29,6 +37,8 @@ def poisoning_section(report: PoisonReport) -> Section:
         f"{report.sentence}.",
         (
             Words(how),
+            Gallery("Poisoned, to learn from", tuple(poisoned)),
+            Gallery("Patched, to be misled by", tuple(patched)),
             Grid("Poisoned pictures, what they do and what shows them (95 % intervals)", HEADER, rows),
             Drawing("Effect and traces by dose", lambda: draw_poison(report), _seen(report)),
             Words(_LESSON),

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
-from catsdogs.reporting.page.blocks import Code, Grid, Section
+from catsdogs.reporting.page.blocks import Block, Code, Grid, Section
 
 
-def settings_section(name: str, config: str, environment: Mapping[str, str], engine: str | None) -> Section:
+def settings_section(
+    command: str, config: str | None, environment: Mapping[str, str], engine: str | None
+) -> Section:
     """Return the settings of a run and what it ran on.
 
     Args:
-        name: Of its folder.
-        config: ``config.yaml`` as it is.
+        command: That makes it again.
+        config: ``config.yaml`` as it is; None where the command says everything.
         environment: Name -> version, as ``plan.json`` holds it.
         engine: What computed the evaluation.
     """
     rows = tuple(environment.items()) + ((("evaluated by", engine),) if engine else ())
-    again = shlex.quote(f"{name}-again")
-    lead = f"catsdogs train --config config.yaml --run {again} repeats it."
-    blocks = (Grid("Environment", ("what", "version"), rows), Code("config.yaml", config))
-    return Section("settings", "To repeat it", lead, blocks)
+    blocks: list[Block] = [Grid("Environment", ("what", "version"), rows)]
+    if config is not None:
+        blocks.append(Code("config.yaml", config))
+    return Section("settings", "To repeat it", f"{command} repeats it.", tuple(blocks))
