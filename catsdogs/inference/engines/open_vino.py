@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads),
         }
         try:
-            import openvino
-
-            core = openvino.Core()
+            core = _core()
             network = core.read_model(model, b"")
             network.reshape([_BATCH_SIZE, *list(network.inputs[0].partial_shape)[1:]])
             self._compiled = core.compile_model(network, "CPU", settings)
@@ -103,6 +101,19 @@ class OpenVinoEngine:
             for request, _ in running:
                 with contextlib.suppress(Exception):  # nobody asks for this answer any more
                     request.wait()
+
+
+@cache
+def _core() -> Any:
+    """Return the one core of this process, which is never given back.
+
+    On processors with AMX a core (2026.4) sets an alternative stack for signals, and restores what it found
+    when it goes. Of two whose lives overlap the second restores the stack of the first, which is gone by
+    then: the next signal that Python handled ended the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _cannot_run(error: Exception) -> ModelError:

@@ -1,6 +1,8 @@
 """Every engine answers as torch does, in order, whatever the batches; the cache makes itself again."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -457,3 +459,24 @@ class TestChoice:
         monkeypatch.setattr(torch, "compile", lambda _: broken)
         with pytest.raises(ConfigError, match=r"does not work here \(No working C\+\+ compiler found\)"):
             opened(model, engine="compile", precision="fp32")
+
+
+SIGNALLED = """
+import os, pathlib, signal, sys
+from catsdogs.inference.engines.converted import build, converted_model
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+onnx = converted_model(pathlib.Path(sys.argv[1]), "openvino", print).onnx
+first, second = build("openvino", onnx), build("openvino", onnx)
+del first
+del second
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_engines_have_come_and_gone(model: Path, cache: Path, monkeypatch) -> None:
+    """OpenVINO's cores leave an alternative stack behind that is none, on processors with AMX."""
+    monkeypatch.setenv("CATSDOGS_CACHE", str(cache))
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, model], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "handled\n"), ended.stderr
