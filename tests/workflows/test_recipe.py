@@ -73,10 +73,12 @@ def test_a_rare_class_is_named_and_balanced_accuracy_reported_and_each_remedy_ac
     assert "warning: rare: 'bright' (1 training picture in" in said
     assert "--data.sampler balanced or --loss.class_weights balanced" in said
     assert "test balanced accuracy" in said
+    assert "val accuracy" in said
     assert all(weights is None for _, weights in seen)
     usual = [label for labels, _ in seen for label in labels]
     seen.clear()
     run(tmp_path / "sampler", *words, "--data.sampler", "balanced", root=rare)
+    assert "val balanced accuracy" in capsys.readouterr().out
     drawn = [label for labels, _ in seen for label in labels]
     assert abs(2 * drawn.count(0) - len(drawn)) <= 8 < abs(2 * usual.count(0) - len(usual))
     seen.clear()

@@ -22,6 +22,19 @@ _REQUESTS_WAITING = 2
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
+@cache
+def core() -> Any:
+    """Return the one core of this process, which is never given back.
+
+    On processors with AMX a core (2026.4) sets an alternative stack for signals, and restores what it found
+    when it goes. Of two whose lives overlap the second restores the stack of the first, which is gone by
+    then: the next signal that Python handled ended the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 class OpenVinoEngine:
     """Runs an ONNX model with OpenVINO's asynchronous requests."""
 
@@ -51,10 +64,9 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads),
         }
         try:
-            core = _core()
-            network = core.read_model(model, b"")
+            network = core().read_model(model, b"")
             network.reshape([_BATCH_SIZE, *list(network.inputs[0].partial_shape)[1:]])
-            self._compiled = core.compile_model(network, "CPU", settings)
+            self._compiled = core().compile_model(network, "CPU", settings)
         except Exception as error:  # what it raises depends on where in its C++ it stops
             raise _cannot_run(error) from error
 
@@ -101,19 +113,6 @@ class OpenVinoEngine:
             for request, _ in running:
                 with contextlib.suppress(Exception):  # nobody asks for this answer any more
                     request.wait()
-
-
-@cache
-def _core() -> Any:
-    """Return the one core of this process, which is never given back.
-
-    On processors with AMX a core (2026.4) sets an alternative stack for signals, and restores what it found
-    when it goes. Of two whose lives overlap the second restores the stack of the first, which is gone by
-    then: the next signal that Python handled ended the process.
-    """
-    import openvino
-
-    return openvino.Core()
 
 
 def _cannot_run(error: Exception) -> ModelError:

@@ -16,6 +16,7 @@ import torch
 from catsdogs.core.errors import ConfigError, ModelError, OutputError, UserError
 from catsdogs.core.printable import first_line
 from catsdogs.inference.engines.engine import Pixels
+from catsdogs.inference.engines.open_vino import core
 from catsdogs.models.deployment import INPUT, OUTPUTS, DeployedClassifier, to_onnx, to_program
 from catsdogs.models.execution import to_bf16
 
@@ -96,9 +97,7 @@ def _open_onnx(path: Path) -> Run:
 
 def _build_openvino(model: DeployedClassifier, precision: str) -> Any:
     with _by("openvino"):
-        import openvino
-
-        return openvino.Core().read_model(to_onnx(model), b""), precision
+        return core().read_model(to_onnx(model), b""), precision
 
 
 def _save_openvino(graph: Any, path: Path, words: Mapping[str, str]) -> None:
@@ -113,9 +112,7 @@ def _save_openvino(graph: Any, path: Path, words: Mapping[str, str]) -> None:
 
 def _open_openvino(path: Path) -> Run:
     with _by("openvino"):
-        import openvino
-
-        compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(pixels: Pixels) -> Outputs:
         with _by("openvino"):

@@ -143,7 +143,9 @@ class EpochLog(Callback):
         row["learning_rate"] = self._learning_rate
         row["seconds"] = round(time.monotonic() - self._started_s, 3)
         write_epoch(self._path, METRICS, trainer.current_epoch, [row])
-        self._say(_sentence(row, trainer.max_epochs or 0))
+        # Where classes weigh the same, so do they in what validation tells.
+        kind = "accuracy" if getattr(pl_module, "class_weights", None) is None else "balanced accuracy"
+        self._say(_sentence(row, trainer.max_epochs or 0, kind))
 
 
 def _shortest(value: torch.Tensor) -> float:
@@ -151,10 +153,10 @@ def _shortest(value: torch.Tensor) -> float:
     return float(str(np.float32(value.item())))
 
 
-def _sentence(row: dict[str, Any], epochs: int) -> str:
+def _sentence(row: dict[str, Any], epochs: int, kind: str) -> str:
     parts = [f"epoch {row['epoch'] + 1}/{epochs}: train loss {row['train_loss']:.4f}"]
     if row["val_loss"] != "":
-        parts.append(f"val loss {row['val_loss']:.4f}, val accuracy {row['val_accuracy']:.2%}")
+        parts.append(f"val loss {row['val_loss']:.4f}, val {kind} {row['val_accuracy']:.2%}")
     return f"{', '.join(parts)} ({row['seconds']:.1f} s)"
 
 
