@@ -24,6 +24,10 @@ _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf(_TAILS[1])
 # A figure at the end of its replicates is as far out as 1 in 10,000.
 _LEAST_SHARE = 1e-4
+# Student's t for 95 % with 1, 2 ... 8 degrees of freedom; scipy would take a second to say so.
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306)
+# Standard errors below this share of the mean are rounding.
+_LEAST_SPREAD = 1e-9
 _MOST_LEFT_OUT = 100
 _TIMES = np.linspace(0, 2, 81)
 _HALVINGS = 40
@@ -215,6 +219,43 @@ def accelerated_interval(value: float, replicates: FloatArray, left_out: FloatAr
         shifted = bias + _NORMAL.inv_cdf(tail)
         shares.append(_NORMAL.cdf(bias + shifted / max(1 - skew * shifted, 1e-3)))
     return _around(value, *map(float, np.quantile(known, shares)))
+
+
+def studentized_interval(
+    values: FloatArray, means: FloatArray, mean_squares: FloatArray, *, highest: float = math.inf
+) -> Estimate:
+    """Return the mean of values that are 0 or more, such as losses, with its bootstrap-t interval.
+
+    A few large losses make up most of a mean, and a set that holds few of them looks better, and surer, than
+    it is. Each resample is therefore measured in its own standard error. About four mistakes in 300 pictures:
+    the truth was held in 93 % of simulations, by BCa in 89 %, by percentiles in 86 %; elsewhere in 95 to 97 %
+    (docs/LOG.md). Of fewer than ten values resamples tell less than Student's t; a single one has no width.
+
+    Args:
+        values: (N,).
+        means: (R,) of the resamples.
+        mean_squares: (R,) of the squares, of the same resamples.
+        highest: No mean can be larger.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 12.5.
+    """
+    n = len(values)
+    if not n:
+        return Estimate.undefined()
+    value = float(values.mean())
+    if n == 1:
+        return Estimate(value, value, value)
+    error = float(values.std(ddof=1)) / math.sqrt(n)
+    if n - 2 < len(_STUDENT):
+        reach = _STUDENT[n - 2] * error
+        return Estimate(value, max(value - reach, 0.0), min(value + reach, highest))
+    variances = np.maximum(mean_squares - np.square(means), 0) / (n - 1)
+    # Resamples of one value again and again say nothing of its spread.
+    spread = variances > (_LEAST_SPREAD * value) ** 2
+    if not spread.any():
+        return Estimate(value, value, value)
+    low, high = np.quantile((means[spread] - value) / np.sqrt(variances[spread]), _TAILS)
+    return _around(value, max(value - high * error, 0.0), min(value - low * error, highest))
 
 
 def folded_interval(parts: FloatArray, replicates: FloatArray) -> Estimate:

@@ -23,6 +23,7 @@ from catsdogs.evaluation.intervals import (
     leave_out,
     mean_of_independent,
     perfect_ranking,
+    studentized_interval,
     wilson,
 )
 from catsdogs.evaluation.mistakes import most_confident_mistakes
@@ -31,6 +32,8 @@ from catsdogs.evaluation.mistakes import most_confident_mistakes
 # unless that leaves fewer draws than an interval needs.
 _MOST_STEPS = 1_000_000_000
 _FEWEST_RESAMPLES = 100
+# All probability on a wrong class.
+_WORST_BRIER = 2.0
 
 
 def evaluate(
@@ -90,11 +93,18 @@ def _metrics(scored: Predictions, confusion: IntArray, seed: int, resamples: int
     """Return the figures over all pictures, in the order in which they are shown."""
     probabilities, labels = scored.probabilities, scored.labels
     losses, scores = log_losses(scored.logits, labels), metrics.brier_scores(probabilities, labels)
+    means: dict[str, Statistic] = {
+        name: partial(weighted.mean, values)
+        for name, values in (
+            ("log_loss", losses),
+            ("log_loss squared", np.square(losses)),
+            ("brier", scores),
+            ("brier squared", np.square(scores)),
+        )
+    }
     smooth: dict[str, Statistic] = {
-        "log_loss": partial(weighted.mean, losses),
         "auroc": partial(weighted.auroc, probabilities, labels),
         "average_precision": partial(weighted.average_precision, probabilities, labels),
-        "brier": partial(weighted.mean, scores),
     }
     folded: dict[str, Statistic] = {
         "ece": partial(weighted.gaps, probabilities, labels),
@@ -102,16 +112,20 @@ def _metrics(scored: Predictions, confusion: IntArray, seed: int, resamples: int
     }
     n, once = len(scored), np.ones((len(scored), 1))
     draws = max(_FEWEST_RESAMPLES, _MOST_STEPS // probabilities.size)
-    replicates = bootstrap(smooth | folded, n, seed=seed, resamples=min(resamples, draws))
+    replicates = bootstrap(means | smooth | folded, n, seed=seed, resamples=min(resamples, draws))
     left_out = leave_out(smooth, n, seed=seed)
     found = {
         "accuracy": wilson(int(np.trace(confusion)), n),
         "balanced_accuracy": mean_of_independent(_recalls(confusion)),
+        "log_loss": studentized_interval(losses, replicates["log_loss"], replicates["log_loss squared"]),
     }
     for name, statistic in smooth.items():
         value = float(statistic(once)[0])
         found[name] = accelerated_interval(value, replicates[name], left_out[name])
     found |= _perfect(found, confusion)
+    found["brier"] = studentized_interval(
+        scores, replicates["brier"], replicates["brier squared"], highest=_WORST_BRIER
+    )
     return found | {
         name: folded_interval(statistic(once)[0], replicates[name]) for name, statistic in folded.items()
     }

@@ -22,6 +22,7 @@ from catsdogs.evaluation.intervals import (
     paired_gain,
     percentile_interval,
     perfect_ranking,
+    studentized_interval,
     wilson,
 )
 from catsdogs.evaluation.metrics import brier_scores
@@ -208,6 +209,40 @@ def test_the_accelerated_interval_equals_scipys():
         (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.006)
+
+
+def studentized(values, seed=0, resamples=1000):
+    figures = {"mean": partial(weighted.mean, values), "squares": partial(weighted.mean, values**2)}
+    drawn = bootstrap(figures, len(values), seed=seed, resamples=resamples)
+    return studentized_interval(values, drawn["mean"], drawn["squares"])
+
+
+@pytest.mark.parametrize(("scale", "n"), [(3, 300), (6, 300), (6, 100), (9, 300)])
+def test_the_studentized_interval_holds_the_truth_of_few_large_losses(scale, n):
+    def losses(generator, n):
+        certainty = generator.normal(scale, scale / 2, n)
+        right = generator.random(n) < 1 / (1 + np.exp(-certainty))
+        return np.logaddexp(0, np.where(right, -certainty, certainty))
+
+    truth = losses(np.random.default_rng(1), 2_000_000).mean()
+    generator = np.random.default_rng(2)
+    held = [covers(studentized(losses(generator, n), seed, 400), truth) for seed in range(300)]
+    assert 0.91 < np.mean(held) < 0.99
+
+
+def test_the_studentized_interval_is_bounded_and_defined_for_few():
+    same = studentized_interval(np.full(20, 0.3), np.full(9, 0.3), np.full(9, 0.09))
+    assert (same.value, same.low, same.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert not studentized_interval(np.empty(0), np.empty(0), np.empty(0)).defined
+    for n in range(2, 10):
+        values = np.random.default_rng(n).exponential(size=n)
+        found = studentized(values)
+        reach = scipy.stats.t.ppf(0.975, n - 1) * scipy.stats.sem(values)
+        assert found.high - found.value == pytest.approx(reach, rel=1e-3)
+        assert found.low == pytest.approx(max(values.mean() - reach, 0), rel=1e-3)
+    worst = np.array([2.0] * 19 + [0.0])
+    found = studentized_interval(worst, np.array([1.7, 1.9]), np.array([3.5, 3.9]), highest=2.0)
+    assert found.high <= 2.0
 
 
 def test_pictures_are_left_out_once_each():
