@@ -46,7 +46,7 @@ coverage: $(READY)  ## The same tests, and what of the code they reach
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered -m "not slow and not network and not gpu"
 
 test-slow: $(READY)  ## The long tests too
-	$(RUN) -m pytest -n 2 -m "slow and not network"
+	$(RUN) -m pytest -n 2 -m "slow and not network and not gpu"
 
 check: $(READY)  ## Lint, types and import layers alone
 	$(RUN) -m ruff check .

@@ -48,7 +48,8 @@ def predicted(words, capsys, *, alone):
     return done.stdout
 
 
-@pytest.mark.parametrize("pictures", [pytest.param(5, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("pictures", [5, 1])
 def test_two_processes_answer_as_one(model, tmp_path, pictures, capsys):
     photos = tmp_path / "photos"
     photos.mkdir()
