@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from catsdogs.core.computation import TORCH, Computation
 from catsdogs.core.errors import DataError, ModelError, PictureError
 from catsdogs.core.ordered import ordered_map
 from catsdogs.core.preprocess import PreprocessSpec
@@ -27,34 +28,18 @@ from catsdogs.transfer.cache import FeatureCache, space_key
 # Raise it whenever the same picture and weights give other numbers than before.
 FEATURES_VERSION = 3
 _VIEW = "none"
-TORCH = "torch"
 _ROWS_A_WRITE = 512
 
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
 
-class Extractor(Protocol):
+class Extractor(Computation, Protocol):
     """What turns pictures into features: ``models.execution.Runner``, or a converted network."""
-
-    @property
-    def name(self) -> str:
-        """The engine, such as ``torch``."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """``fp32`` or ``bf16``."""
-        ...
 
     @property
     def device(self) -> str:
         """Torch's name of where it computes."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """How many pictures it computes at once."""
         ...
 
     def feature_stream(self, batches: Iterable[Pixels]) -> Iterator[Rows]:

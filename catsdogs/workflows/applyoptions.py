@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catsdogs.core.computation import TORCH
 from catsdogs.core.errors import ConfigError
 from catsdogs.data.views import parse_views
-from catsdogs.inference.engines.choice import AUTO, TORCH, check_names
+from catsdogs.inference.engines.choice import AUTO, check_names
 from catsdogs.inference.predictor import Predictor, merging
 from catsdogs.models.modelcard import CARD, ModelCard, find_model
 from catsdogs.reporting.console import say

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catsdogs.core.columns import Column
+from catsdogs.core.computation import TORCH
 from catsdogs.core.errors import ConfigError, DataError
 from catsdogs.core.files import require_writable, write_json
 from catsdogs.core.predictions import Predictions
@@ -23,7 +24,6 @@ from catsdogs.data.stores import is_drawn
 from catsdogs.data.views import parse_views, plain_among
 from catsdogs.evaluation.judge import evaluate as report_on
 from catsdogs.evaluation.views import compare_views
-from catsdogs.inference.engines.choice import TORCH
 from catsdogs.inference.predictor import AUTO
 from catsdogs.inference.writers import write_predictions
 from catsdogs.models.embedded import is_embedded

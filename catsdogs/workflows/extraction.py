@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from catsdogs.core.computation import TORCH
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.inference.engines.choice import TORCH, open_engine
+from catsdogs.inference.engines.choice import open_engine
 from catsdogs.inference.engines.engine import Engine, Pixels, Rows
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.execution import Execution, Runner

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catsdogs.core.computation import TORCH
 from catsdogs.core.errors import ConfigError
 from catsdogs.core.familiarity import Familiarity
 from catsdogs.core.predictions import Predictions
 from catsdogs.data.inputs import find_pictures
 from catsdogs.data.views import parse_views
-from catsdogs.inference.engines.choice import AUTO, COMPILE, TORCH, open_engine
+from catsdogs.inference.engines.choice import AUTO, COMPILE, open_engine
 from catsdogs.inference.engines.engine import Engine
 from catsdogs.inference.predictor import Predictor, collect
 from catsdogs.models.embedded import EMBEDDED

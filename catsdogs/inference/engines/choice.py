@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from catsdogs.core.computation import TORCH
 from catsdogs.core.errors import ConfigError, ModelError
 from catsdogs.inference.engines.converted import (
     ENGINES,
@@ -27,7 +28,7 @@ from catsdogs.inference.engines.open_vino import NAME as OPENVINO
 from catsdogs.models.choosing import choose, network_words, processor_flags
 from catsdogs.models.modelcard import ModelCard
 
-AUTO, TORCH, COMPILE = "auto", "torch", "compile"
+AUTO, COMPILE = "auto", "compile"
 ENGINE_NAMES = (AUTO, TORCH, COMPILE, ONNX_RUNTIME, OPENVINO)
 PRECISIONS = (AUTO, "fp32", "bf16")
 # What auto means, where somebody has decided it for the whole machine or session.

@@ -9,31 +9,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from catsdogs.core.computation import Computation
+
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 _MOST_LANES = 8
 
 
-class Engine(Protocol):
+class Engine(Computation, Protocol):
     """One model, ready to run. ``models.execution.Runner`` is the engines ``torch`` and ``compile``.
 
     A stream lets an engine have several batches under way while the next one is decoded.
     """
-
-    @property
-    def name(self) -> str:
-        """``torch``, ``compile``, ``onnxruntime`` or ``openvino``."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """``fp32`` or ``bf16``: what it computes in."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """How many pictures it computes at once; batches of this size waste nothing."""
-        ...
 
     def stream(self, batches: Iterable[Pixels], *, features: bool = False) -> Iterator[Rows]:
         """Turn batches uint8 (N, H, W, 3), each of one picture or more, into logits float32 (N, C).
