@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Augmentation:
 
     def __init__(self, spec: PreprocessSpec, changes: AugmentationSpec, *, seed: int) -> None:
         self._seed = seed
-        self._crop = _random_crop(spec, changes) if changes.crop < 1 else _evaluation_crop(spec)
+        self._crop = _random_crop(spec, changes) if changes.crop < 1 else partial(_prepared, spec=spec)
         self._transforms = _transforms(changes, tuple(round(255 * mean) for mean in spec.mean))
 
     def __call__(self, picture: Image.Image, *, epoch: int, index: int) -> Pixels:
@@ -51,8 +52,8 @@ class Augmentation:
             return np.asarray(picture)
 
 
-def _evaluation_crop(spec: PreprocessSpec) -> Transform:
-    return lambda picture: Image.fromarray(prepare(picture, spec))
+def _prepared(picture: Image.Image, spec: PreprocessSpec) -> Image.Image:
+    return Image.fromarray(prepare(picture, spec))
 
 
 def _random_crop(spec: PreprocessSpec, changes: AugmentationSpec) -> Any:

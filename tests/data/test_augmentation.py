@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from torchvision.transforms import InterpolationMode, v2
 
 from catsdogs.core.preprocess import PreprocessSpec
-from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
-from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
 from catsdogs.data.preparation import prepare
 from catsdogs.data.presets import PRESETS, AugmentationSpec
 
@@ -71,17 +68,6 @@ class TestSeeds:
         torch.manual_seed(5)
         Augmentation(SPEC, PRESETS["strong"], seed=0)(picture, epoch=0, index=0)
         assert torch.equal(torch.rand(3), expected)
-
-    def test_workers_make_the_same_pixels(self, picture, tmp_path):
-        picture.save(tmp_path / "0.png")
-        pictures = LabelledPictures((ImageRecord("0.png", str(tmp_path), "0.png"),), (0,))
-        dataset = AugmentedPictures(pictures, SPEC, Augmentation(SPEC, PRESETS["strong"], seed=0))
-        keys = [(epoch, 0) for epoch in range(6)]
-        here, there = (
-            [pixels for pixels, _ in DataLoader(dataset, sampler=keys, batch_size=None, num_workers=workers)]
-            for workers in (0, 2)
-        )
-        assert all(map(torch.equal, here, there))
 
 
 class TestPresets:

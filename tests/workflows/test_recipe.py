@@ -12,7 +12,7 @@ from catsdogs.cli.main import main
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
-from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
+from catsdogs.data.datasets import AugmentedPictures, LabelledPictures
 from catsdogs.data.presets import PRESETS
 from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model

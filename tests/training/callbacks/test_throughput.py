@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from proving import make_classifier, named_plan, train
 
 from catsdogs.core.metricsfile import read_metrics
-from catsdogs.data.datamodule import FeatureRows
+from catsdogs.data.datasets import FeatureRows
 from catsdogs.training.callbacks import EpochLog, throughput
 from catsdogs.training.callbacks.throughput import Throughput
 
