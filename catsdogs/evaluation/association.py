@@ -15,7 +15,8 @@ from catsdogs.core.columns import Column, NumberColumn
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import LEVEL, bootstrap, percentile_interval
+from catsdogs.evaluation.intervals import LEVEL
+from catsdogs.evaluation.resampling import bootstrap, percentile_interval
 
 # Beyond this an AUROC is worth a warning, if its interval is. Cats and dogs of Kaggle reach 0.59.
 TELLING = 0.1

@@ -17,9 +17,10 @@ from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import UNLABELLED, IntArray, Predictions
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import Statistic, mean_of_independent, with_intervals
+from catsdogs.evaluation.intervals import mean_of_independent
 from catsdogs.evaluation.judge import evaluate
 from catsdogs.evaluation.pairing import BoolArray, Pairing, holm
+from catsdogs.evaluation.resampling import Statistic, with_intervals
 
 FIGURES = ("accuracy", "balanced_accuracy", "log_loss", "auroc")
 SURE = 0.05

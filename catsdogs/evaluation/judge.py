@@ -14,19 +14,16 @@ from catsdogs.core.report import EvaluationReport
 from catsdogs.core.temperature import log_losses
 from catsdogs.evaluation import metrics, weighted
 from catsdogs.evaluation.calibration import mass_bin
-from catsdogs.evaluation.intervals import (
+from catsdogs.evaluation.intervals import f1_interval, mean_of_independent, perfect_ranking, wilson
+from catsdogs.evaluation.mistakes import most_confident_mistakes
+from catsdogs.evaluation.resampling import (
     Statistic,
     accelerated_interval,
     bootstrap,
-    f1_interval,
     folded_interval,
     leave_out,
-    mean_of_independent,
-    perfect_ranking,
     studentized_interval,
-    wilson,
 )
-from catsdogs.evaluation.mistakes import most_confident_mistakes
 
 # Ranking N pictures for C classes in R draws takes N x C x R steps, about 30 ns each: half a minute at most,
 # unless that leaves fewer draws than an interval needs.

@@ -21,7 +21,7 @@ from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray, Predictions, log_softmax
 from catsdogs.core.stored import Stored
-from catsdogs.evaluation.intervals import bootstrap, percentile_interval
+from catsdogs.evaluation.resampling import bootstrap, percentile_interval
 
 MOST_KEPT = 60
 # Probabilities this close are equal, as in cleanlab: a class whose pictures all have one would else be empty.

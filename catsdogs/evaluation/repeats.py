@@ -13,7 +13,8 @@ from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, Predictions
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import LEVEL, bootstrap, percentile_interval
+from catsdogs.evaluation.intervals import LEVEL
+from catsdogs.evaluation.resampling import bootstrap, percentile_interval
 
 _RESAMPLES = 1000
 

@@ -24,7 +24,8 @@ from catsdogs.core.robustnessreport import (
 )
 from catsdogs.core.viewanswers import ViewAnswers
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import accelerated_interval, bootstrap, leave_out, paired_gain, wilson
+from catsdogs.evaluation.intervals import paired_gain, wilson
+from catsdogs.evaluation.resampling import accelerated_interval, bootstrap, leave_out
 
 Place = tuple[str, float, str]
 """What a view is: name of the series, strength, and the strength in words."""

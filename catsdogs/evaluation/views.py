@@ -11,8 +11,8 @@ from catsdogs.core.predictions import FloatArray, IntArray, Predictions, log_sof
 from catsdogs.core.temperature import log_losses
 from catsdogs.core.viewsreport import ViewsReport
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import Statistic, with_intervals
 from catsdogs.evaluation.pairing import Pairing
+from catsdogs.evaluation.resampling import Statistic, with_intervals
 
 
 def spread(logits: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from catsdogs.core.errors import DataError
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import FloatArray, IntArray, log_softmax
 from catsdogs.evaluation import weighted
-from catsdogs.evaluation.intervals import bootstrap, percentile_interval
+from catsdogs.evaluation.resampling import bootstrap, percentile_interval
 
 BoolArray = npt.NDArray[np.bool_]
 # Pictures that the prior counts for, a view.

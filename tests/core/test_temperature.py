@@ -85,7 +85,7 @@ def test_a_small_set_without_a_mistake_stays_modest(n):
 
 
 def test_a_few_mistakes_among_hundreds_do_not_make_it_sure():
-    """Fine-tuned on 1,402 photos a network made two mistakes, both unsure, in 300: T was 0.42, and 0.9 true."""
+    """Fine-tuned on 1,402 photos a network made two unsure mistakes in 300: T was 0.42, and 0.9 true."""
     logits = np.column_stack((np.concatenate([np.full(298, 5.0), np.full(2, -0.2)]), np.zeros(300)))
     assert 0.7 < fit_temperature(logits, np.zeros(300, dtype=np.int64)) < 1
 
