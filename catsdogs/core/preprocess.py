@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from catsdogs.core.errors import ModelError
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 CROP_MODES = ("center", "squash")
+Framing = Literal["square", "crop"]
 # A smaller share would make a picture of 224 pixels more than 22,400 wide before the crop.
 _SMALLEST_CROP = 0.01
 # Statistics are of pictures in [0, 1]; with these what they give is still a number in float32.

@@ -173,6 +173,8 @@ class ImageDataModule(EpochDataModule):
             balanced=balanced,
         )
         self._records = train.records
+        if workers:
+            loading_context()  # its server imports while the rest is prepared
 
     def name_of(self, index: int) -> str:
         """Return the record's id."""

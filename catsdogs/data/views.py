@@ -7,7 +7,8 @@ A recipe is one of these words, or a product of them joined by ``x``, such as ``
 ``flip``
     That and its mirror image.
 ``five``, ``ten``
-    Corners and centre; the same and their mirror images.
+    Corners and centre; the same and their mirror images. Where the network sees the whole picture the corners
+    are cut from one an eighth larger, with its side ratio kept, and the centre is the plain view.
 ``scales:256,320``
     The whole picture resized, with its side ratio kept, until its short side has that many pixels, and the
     centre of that cut out at the size of the network's input. Small scales see more of the picture.
@@ -37,6 +38,8 @@ from catsdogs.core.preprocess import PreprocessSpec
 
 _MOST_VIEWS = 256
 _MOST_PX = 4096
+# timm's usual share of the resized picture.
+_CROP = 0.875
 _RESNET_SIDES, _RESNET_INPUT = (224, 256, 384, 480, 640), 224
 _FLIP: tuple[Mapping[str, Any], ...] = ({}, {"mirror": True})
 _PLACES: tuple[Mapping[str, Any], ...] = (
@@ -119,7 +122,7 @@ def parse_views(tta: str, spec: PreprocessSpec) -> tuple[View, ...]:
         count *= len(factor)
     if count > _MOST_VIEWS:
         raise ConfigError(f"--tta {tta} has {count} views; {_MOST_VIEWS} are the most")
-    views = tuple(View(**_together(changes)) for changes in product(*factors))
+    views = tuple(_cut(View(**_together(changes)), spec) for changes in product(*factors))
     if len(set(views)) < len(views):
         raise ConfigError(f"--tta {tta} names a view twice")
     return views
@@ -136,6 +139,14 @@ def input_size(views: Sequence[View], spec: PreprocessSpec) -> tuple[int, int]:
     """Return the (height, width) of what the network is given; it is the same for all views of a recipe."""
     side = views[0].dense_px
     return (side, side) if side else (spec.height_px, spec.width_px)
+
+
+def _cut(view: View, spec: PreprocessSpec) -> View:
+    """Return the view, a crop even where the network sees whole pictures and so nothing would be cut off."""
+    whole = spec.crop_mode == "squash" or spec.crop_fraction == 1
+    if view.short_px or not whole or (view.x, view.y) == (0.5, 0.5):
+        return view
+    return replace(view, short_px=round(max(spec.height_px, spec.width_px) / _CROP))
 
 
 def _factor(word: str, tta: str, spec: PreprocessSpec) -> tuple[Mapping[str, Any], ...]:

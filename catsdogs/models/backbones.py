@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from catsdogs.core.errors import ModelError
-from catsdogs.core.preprocess import PreprocessSpec
+from catsdogs.core.preprocess import Framing, PreprocessSpec
 from catsdogs.core.printable import first_line
 from catsdogs.models.hub import brief_hub
 from catsdogs.models.networkspec import CNN, NetworkSpec
-from catsdogs.models.preprocessing import spec_from_metadata, timm_spec
+from catsdogs.models.preprocessing import largest_square, spec_from_metadata, timm_spec
 from catsdogs.models.registry import pretrained_weights, require_known
 from catsdogs.models.weightsfile import read_weights
 
@@ -33,6 +33,7 @@ def create_backbone(
     name: str,
     weights: str = RANDOM,
     *,
+    framing: Framing = "crop",
     input_size: int | None = None,
     stochastic_depth: float = 0.0,
     network: NetworkSpec | None = None,
@@ -43,13 +44,15 @@ def create_backbone(
         name: A timm architecture, with or without a pretrained tag.
         weights: ``hub`` fetches timm's weights, ``none`` leaves them random, anything else is a local
             safetensors or PyTorch file.
-        input_size: Height and width of the input in pixels, where another than the weights' own is wanted.
+        framing: The largest ``square`` of a picture, or the ``crop`` of the weights' authors.
+        input_size: Height and width of the input in pixels, where another than the framing's is wanted.
         stochastic_depth: Rate at which residual branches are dropped in training, where the network has them.
         network: What ``catsdogs_cnn`` is made of; no other backbone takes it.
 
     Returns:
         The network, whose ``head_hidden_size`` or ``num_features`` is the width D of its features, and its
-        preprocessing: timm's, overridden by the metadata of a safetensors file, overridden by ``input_size``.
+        preprocessing: timm's, overridden by the metadata of a safetensors file, by the framing and by
+        ``input_size``.
 
     Raises:
         ModelError: The name is unknown, the weights cannot be had or do not fit, or the size is impossible.
@@ -68,6 +71,8 @@ def create_backbone(
         state, metadata = read_weights(weights)
         spec = spec_from_metadata(spec, metadata, name, weights)
         load_strictly(backbone, state, weights)
+    if framing == "square":
+        spec = largest_square(spec, backbone)
     if input_size is not None:
         spec = replace(spec, height_px=input_size, width_px=input_size)
     fit_to_input(backbone, spec)

@@ -12,6 +12,9 @@ from torch import nn
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import CROP_MODES, PreprocessSpec
 
+# Networks halve a picture up to five times.
+_STEP_PX = 32
+
 
 def timm_spec(backbone: nn.Module) -> PreprocessSpec:
     """Return the preprocessing that timm's own configuration gives for this network."""
@@ -56,3 +59,30 @@ def spec_from_metadata(
         return replace(spec, **changes)
     except ModelError as error:
         raise ModelError(f"{source} has damaged metadata: {error}") from error
+
+
+def largest_square(spec: PreprocessSpec, backbone: nn.Module) -> PreprocessSpec:
+    """Return how a network sees the largest square of pictures, at the scale that its weights know.
+
+    Nothing is cut off the short side. The input is about as large as the authors resized pictures to before
+    they cropped them, or has the larger size at which they tested the network where timm knows one. Networks
+    that take one size only keep their crop, and those that squeeze pictures keep everything.
+
+    Args:
+        spec: As the weights want their pictures.
+        backbone: Made by timm.
+
+    Source: measured (docs/adr/0017); that networks do better on larger pictures than they learned from is
+    Touvron et al. 2019, Fixing the train-test resolution discrepancy.
+    """
+    config: Mapping[str, Any] = backbone.pretrained_cfg  # type: ignore[assignment]
+    if spec.crop_mode == "squash" or config.get("fixed_input_size"):
+        return spec
+    _, *tested = config.get("test_input_size") or (3, 0, 0)
+    height = max(_rounded(spec.resized_height_px), tested[0])
+    width = max(_rounded(spec.resized_width_px), tested[1])
+    return replace(spec, height_px=height, width_px=width, crop_fraction=1.0)
+
+
+def _rounded(side_px: int) -> int:
+    return max(round(side_px / _STEP_PX), 1) * _STEP_PX

@@ -204,7 +204,7 @@ def _described(entries: Sequence[Entry], *, speed: bool) -> list[BackboneRow]:
 
 def _classifier(name: str, weights: str) -> tuple[ImageClassifier, PreprocessSpec]:
     with without_network():
-        backbone, spec = create_backbone(name, weights)
+        backbone, spec = create_backbone(name, weights, framing="square")
     return ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), spec), spec
 
 

@@ -68,18 +68,32 @@ class BakeOff:
         }
 
 
+@dataclass(frozen=True)
+class Challenger:
+    """A candidate with gradient epochs.
+
+    Attributes:
+        strategy: Of it.
+        base: Its backbone, which may see pictures framed otherwise than the frozen one.
+        study: The training pictures as it sees them.
+    """
+
+    strategy: Strategy
+    base: Base
+    study: Study
+
+
 def bake_off(
-    base: Base, study: Study, settings: TrainSettings, run: RunFolder, *, frozen: ScoredProbe, tuned: Strategy
+    study: Study, settings: TrainSettings, run: RunFolder, *, frozen: ScoredProbe, tuned: Challenger
 ) -> BakeOff | None:
     """Train both candidates on three quarters of the training pictures, the second for half its epochs.
 
     Args:
-        base: Whose backbone.
         study: Of the training pictures; validation and test have no part in this.
         settings: Of the run.
         run: A folder in it holds the candidate while it trains.
         frozen: The best probe; it is fitted again without the held-out pictures.
-        tuned: The candidate with gradient epochs.
+        tuned: The other candidate; its pictures come in the same order.
 
     Returns:
         What came of it; None where the pictures cannot be parted so that every class is on both sides.
@@ -87,29 +101,30 @@ def bake_off(
     parts = _parts(study)
     if parts is None:
         return None
-    learned, held_out = parts
+    learned, held_out = (study.take(part) for part in parts)
     probe = _again(learned, frozen, settings.transfer.svm_kernel)
     losses, accuracy = _calibrated(_probe_logits(probe, held_out), held_out.labels)
     pictures = len(learned.labels)
-    whole = phases_for(tuned, 1, base.training_pictures, settings.transfer).epochs
+    whole = phases_for(tuned.strategy, 1, tuned.base.training_pictures, settings.transfer).epochs
     epochs = max(1, round(_EPOCH_SHARE * whole))
-    say(f"bake-off: {tuned.name} for {epochs} epochs on {pictures:,} of the training pictures")
-    logits = _train(base, learned, held_out, settings, RunFolder(run.path / "bakeoff"), tuned, epochs)
+    say(f"bake-off: {tuned.strategy.name} for {epochs} epochs on {pictures:,} of the training pictures")
+    learned, held_out = (tuned.study.take(part) for part in parts)
+    short = RunFolder(run.path / "bakeoff")
+    logits = _train(tuned.base, learned, held_out, settings, short, tuned.strategy, epochs)
     tuned_losses, tuned_accuracy = _calibrated(logits, held_out.labels)
-    return BakeOff(tuned.name, pictures, epochs, losses, tuned_losses, accuracy, tuned_accuracy)
+    return BakeOff(tuned.strategy.name, pictures, epochs, losses, tuned_losses, accuracy, tuned_accuracy)
 
 
-def _parts(study: Study) -> tuple[Study, Study] | None:
-    """Return what is learned from and what is held out; a unit lies on one side, every class on both."""
+def _parts(study: Study) -> tuple[IntArray, IntArray] | None:
+    """Return where lies what is learned from and held out; a unit is on one side, every class on both."""
     if np.bincount(study.labels, minlength=study.classes).min() < _PARTS:
         return None
     splitter = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=study.seed)
     codes = np.unique(np.asarray(study.units, dtype=object).astype(str), return_inverse=True)[1]
     for learned, held_out in splitter.split(study.labels, study.labels, codes):
         some = np.sort(np.random.default_rng(study.seed).permutation(learned)[:_MOST_PICTURES])
-        parts = study.take(some), study.take(held_out)
-        if all(len(set(part.labels)) == study.classes for part in parts):
-            return parts
+        if all(len(set(study.labels[part])) == study.classes for part in (some, held_out)):
+            return some, held_out
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,12 +28,12 @@ from catsdogs.transfer.matrix import (
 from catsdogs.transfer.scoring import ScoredProbe, out_of_fold, score_linear
 from catsdogs.transfer.strategies import Strategy, find_strategy
 from catsdogs.transfer.thresholds import Thresholds
-from catsdogs.workflows.bakeoff import BakeOff, bake_off
+from catsdogs.workflows.bakeoff import BakeOff, Challenger, bake_off
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.start import Start, assemble, probe_for
 from catsdogs.workflows.study import Base
-from catsdogs.workflows.weights import names_model
+from catsdogs.workflows.weights import framing_of, names_model
 
 
 @dataclass(frozen=True)
@@ -134,33 +135,55 @@ def consider(base: Base, study: Study, settings: TrainSettings) -> Considered:
     return Considered(evidence, cell, probe, rival, candidate_with_gradients(cell), thresholds)
 
 
-def choose(base: Base, study: Study, settings: TrainSettings, run: RunFolder) -> Choice:
+Studied = Callable[[TrainSettings], tuple[Base, Study]]
+"""Opens the backbone of some settings, and extracts the features of the pictures to learn from."""
+
+
+def choose(studied: Studied, settings: TrainSettings, run: RunFolder) -> Choice:
     """Measure, place the pictures in the matrix, and take the strategy that the evidence speaks for.
 
     The test pictures have no part in it. Where gradient epochs may pay, a bake-off inside the training
     pictures decides.
+
+    Args:
+        studied: What says how the backbone sees the pictures.
+        settings: Of the run.
+        run: Where the evidence is drawn, and a candidate with gradients trains for a moment.
     """
+    base, study = studied(settings)
     considered = consider(base, study, settings)
     written = considered.to_dict()
     save_figure(draw_evidence(written), run.evidence)
-    training = study.of_split("train")
     verdict = Verdict.of(considered)
-    if considered.tuned and settings.transfer.bake_off:
-        tuned = find_strategy(considered.tuned)
-        contest = bake_off(base, training, settings, run, frozen=considered.probe, tuned=tuned)
+    tuned = _challenger(considered, base, study, studied, settings)
+    if tuned:
+        training = study.of_split("train")
+        contest = bake_off(training, settings, run, frozen=considered.probe, tuned=tuned)
         if contest is not None:
             written["bake_off"] = contest.to_dict()
             verdict = verdict.after(contest)
     written["choice"] = verdict.to_dict()
     say(verdict.sentence(considered.cell))
     strategy = find_strategy(verdict.strategy)
-    if strategy.trains_backbone:
-        learned, probe = training, score_linear(training, (TOP,))
+    if tuned and tuned.strategy is strategy:
+        base, learned, probe = tuned.base, tuned.study, score_linear(tuned.study, (TOP,))
     else:
         learned, probe = _head_pictures(study, strategy, settings), considered.probe
     written |= {"probe": probe.to_dict(), "fitted_on": _splits(learned)}
     said = out_of_fold(learned, probe, base.class_names)
     return Choice(strategy, assemble(strategy, base, probe, settings), written, study, said)
+
+
+def _challenger(
+    considered: Considered, base: Base, study: Study, studied: Studied, settings: TrainSettings
+) -> Challenger | None:
+    """Return the candidate with gradients, its pictures framed as it wants them, where there is one."""
+    if considered.tuned is None or not settings.transfer.bake_off:
+        return None
+    asked = replace(settings, transfer=replace(settings.transfer, strategy=considered.tuned))
+    if framing_of(asked) != framing_of(settings):
+        base, study = studied(asked)
+    return Challenger(find_strategy(considered.tuned), base, study.of_split("train"))
 
 
 def _evidence(base: Base, study: Study, settings: TrainSettings) -> Evidence:

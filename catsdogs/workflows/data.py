@@ -16,7 +16,7 @@ from catsdogs.training.recipe import Recipe
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.study import read_features
-from catsdogs.workflows.workers import decoding_workers
+from catsdogs.workflows.workers import loading_processes
 
 
 def training_data(
@@ -50,13 +50,14 @@ def training_data(
             balanced=balanced,
         )
     records = read_split(run.split)
+    pictures = labelled(records, card.class_names, "train")
     return ImageDataModule(
-        labelled(records, card.class_names, "train"),
+        pictures,
         labelled(records if validates else (), card.class_names, "val"),
         spec=card.preprocess,
         augmentation=Augmentation(card.preprocess, augmentation_of(plan), seed=recipe.seed),
         batch_size=recipe.batch_size,
-        workers=decoding_workers(settings.data.workers),
+        workers=loading_processes(settings.data.workers, len(pictures.records)),
         seed=recipe.seed,
         balanced=balanced,
     )

@@ -70,7 +70,7 @@ def _versions() -> list[tuple[str, str]]:
 
 def _automatic() -> list[tuple[str, str]]:
     transfer = TransferSettings()
-    backbone, spec = create_backbone(USUAL_BACKBONE)
+    backbone, spec = create_backbone(USUAL_BACKBONE, framing="square")
     classifier = ImageClassifier(backbone, build_head(feature_width(backbone), 2, HeadSpec()), spec)
     execution = fastest_execution(classifier, spec, USUAL_BACKBONE)
     speed = fastest_training(

@@ -171,7 +171,7 @@ def _choose(
 ) -> Choice:
     name = settings.transfer.strategy
     if name == AUTO:
-        return choose(*study_of(settings, class_names, records, run), settings, run)
+        return choose(lambda asked: study_of(asked, class_names, records, run), settings, run)
     strategy = find_strategy(name)
     if strategy.pretrained:
         return take(strategy, *study_of(settings, class_names, records, run), settings)

@@ -17,7 +17,7 @@ from catsdogs.core.files import require_writable
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.core.records import ImageRecord
 from catsdogs.data.augmentation import Augmentation
-from catsdogs.data.datamodule import AugmentedPictures, LabelledPictures
+from catsdogs.data.datasets import AugmentedPictures, LabelledPictures
 from catsdogs.data.layouts import DataLayout
 from catsdogs.data.mixing import Mixing
 from catsdogs.data.stream import read_picture

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.preprocess import Framing
 from catsdogs.models.networkspec import Activation, Initialization
 from catsdogs.transfer.thresholds import Thresholds
 
@@ -28,7 +29,8 @@ class DataSettings:
         test_fraction: Share of the pictures that the test gets.
         group_by: Regular expression; pictures whose names match the same group stay in one split.
         download: Fetch Microsoft's public archive of cats and dogs (787 MB) first, into root or else data/.
-        workers: Processes or threads that decode pictures; by default the processor's cores.
+        workers: Processes or threads that decode pictures; by default the processor's cores, and none beside
+            this one for trainings on fewer than 200.
         corrections: A labels.csv that somebody has edited: it changes labels and removes pictures.
         sampler: 'balanced' shows as many pictures of every class, those of rare ones several times an epoch;
             validation then weighs the classes alike too. 'natural' shows each picture once.
@@ -54,7 +56,11 @@ class ModelSettings:
             by default that of the weights where these are a model, else mobilenetv2_100.
         weights: 'hub' (timm's, downloaded), 'none' (random), a local safetensors or PyTorch file, the folder
             of a run to build on, or 'embedded', the small network for cats and dogs that catsdogs carries.
-        input_size: Height and width of the network's input in pixels; by default the weights' own.
+        framing: 'square' shows the largest square of a picture, in an input as large as its authors resized
+            to; 'crop' cuts the edges off that as they did. By default square where the backbone stays
+            frozen, crop where it is trained, and as it has learned where the weights are a model. Networks
+            that take one size only always crop.
+        input_size: Height and width of the network's input in pixels; by default the framing's.
         head: 'linear' or 'mlp' (one hidden layer).
         hidden: Units of the hidden layer of an mlp head.
         dropout: Share of the head's inputs that training drops.
@@ -66,6 +72,7 @@ class ModelSettings:
 
     backbone: str | None = None
     weights: str = "hub"
+    framing: Framing | None = None
     input_size: int | None = None
     head: Literal["linear", "mlp"] = "linear"
     hidden: int = 256

@@ -82,7 +82,10 @@ def settings_for(
     """
     return TrainSettings(
         data=DataSettings(root=str(pictures), test_fraction=0.0),
-        model=ModelSettings(weights=str(weights.absolute()), input_size=cell.domain.input_size),
+        # The first results are of pictures cropped as the weights' authors did; all must see the same.
+        model=ModelSettings(
+            weights=str(weights.absolute()), framing="crop", input_size=cell.domain.input_size
+        ),
         transfer=TransferSettings(strategy=strategy, thresholds=thresholds or Thresholds()),
         seed=seed,
     )

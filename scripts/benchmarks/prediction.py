@@ -54,6 +54,7 @@ def main(words: Sequence[str]) -> None:
 def _make_model(options: argparse.Namespace, photos: Path, model: Path) -> None:
     words = ["--data.root", str(photos), "--model.backbone", options.backbone]
     words += ["--model.weights", options.weights, "--transfer.strategy", "linear_probe"]
+    words += ["--model.framing", "crop"]  # the same pixels as the plain loop
     python("-m", "catsdogs", "train", *words, "--run", str(model))
 
 

@@ -50,32 +50,21 @@ def test_a_process_holds_none_of_this_ones_memory(pictures: LabelledPictures) ->
     del held
 
 
-def test_what_lies_in_the_current_folder_does_not_run(tmp_path: Path) -> None:
-    strangers = tmp_path / "strangers"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> tuple[int, Path]:
+    """The id of a loading process whose loader was killed among a stranger's files, and where that was."""
+    folder = tmp_path_factory.mktemp("killed")
+    strangers = folder / "strangers"
     strangers.mkdir()
     for name in ("multiprocessing", "selectors", "torch", "PIL"):
         (strangers / f"{name}.py").write_text("open('ran', 'w')")
-    script = tmp_path / "script.py"
-    script.write_text("""
-from catsdogs.data.loading import loading_context
-if __name__ == "__main__":
-    process = loading_context().Process(target=print, args=("started",))
-    process.start()
-    process.join()
-""")
-    done = subprocess.run([sys.executable, str(script)], cwd=strangers, capture_output=True, text=True)
-    assert done.stdout.strip() == "started", done.stderr
-    assert not (strangers / "ran").exists()
-
-
-def test_they_end_with_the_process_that_was_killed(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
+    script = folder / "script.py"
     script.write_text("""
 import os, signal
+import torch
 from torch.utils.data import DataLoader
 from catsdogs.data.datasets import FeatureRows
 from catsdogs.data.loading import calm_loader, loading_context
-import torch
 if __name__ == "__main__":
     rows = FeatureRows(torch.zeros(9, 1), [0] * 9)
     options = dict(worker_init_fn=calm_loader, multiprocessing_context=loading_context())
@@ -84,14 +73,21 @@ if __name__ == "__main__":
     print(loader._workers[0].pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """)
-    told = tmp_path / "pid"  # a pipe would be kept open by what should end
+    told = folder / "pid"  # a pipe would be kept open by what should end
     with told.open("w") as stream:
-        subprocess.run([sys.executable, str(script)], stdout=stream, timeout=60)
-    pid = int(told.read_text())
+        subprocess.run([sys.executable, str(script)], cwd=strangers, stdout=stream, timeout=60)
+    return int(told.read_text()), strangers
+
+
+def test_they_end_with_the_process_that_was_killed(killed: tuple[int, Path]) -> None:
     deadline = time.monotonic() + 20
-    while _runs(pid) and time.monotonic() < deadline:
+    while _runs(killed[0]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _runs(pid)
+    assert not _runs(killed[0])
+
+
+def test_what_lies_in_the_current_folder_does_not_run(killed: tuple[int, Path]) -> None:
+    assert not (killed[1] / "ran").exists()
 
 
 def _runs(pid: int) -> bool:

@@ -53,6 +53,14 @@ def test_the_plain_view_is_found_also_where_a_scale_names_it() -> None:
     assert plain_among(parse_views("scales:224,256", squashing), squashing) is None
 
 
+@pytest.mark.parametrize("spec", [PreprocessSpec(224, 224, 1.0), PreprocessSpec(224, 224, 1.0, "squash")])
+def test_corners_differ_also_where_the_network_sees_the_whole_picture(spec: PreprocessSpec) -> None:
+    views = parse_views("five", spec)
+    assert [view.short_px for view in views] == [256, 256, 256, 256, 0]
+    assert views[plain_among(views, spec)] == PLAIN
+    assert {view.short_px for view in parse_views("fivexscales:320", spec)} == {320}
+
+
 def test_dense_views_are_squares_of_their_own_size() -> None:
     assert input_size(parse_views("dense", SPEC), SPEC) == (448, 448)
     assert input_size(parse_views("dense:320xflip", SPEC), SPEC) == (320, 320)

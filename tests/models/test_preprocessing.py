@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from catsdogs.core.errors import ModelError
 from catsdogs.core.preprocess import PreprocessSpec
 from catsdogs.models.backbones import create_backbone
-from catsdogs.models.preprocessing import timm_spec
+from catsdogs.models.preprocessing import largest_square, timm_spec
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -37,6 +37,48 @@ def test_modes_that_are_not_for_evaluation_get_the_nearest_that_is() -> None:
     network = create_backbone("test_resnet")[0]
     network.pretrained_cfg |= {"interpolation": "random", "crop_mode": "border"}
     assert (timm_spec(network).interpolation, timm_spec(network).crop_mode) == ("bilinear", "center")
+
+
+def _network(name: str):
+    network = create_backbone("test_resnet")[0]
+    network.pretrained_cfg = timm.get_pretrained_cfg(name).to_dict()
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "side_px"),
+    [
+        ("mobilenetv2_100", 256),  # 224 / 0.875
+        ("inception_v3", 352),  # 299 / 0.875, in steps of 32
+        ("resnet50.a1_in1k", 288),  # the size at which timm tests it
+    ],
+)
+def test_the_largest_square_has_the_scale_that_the_weights_know(name: str, side_px: int) -> None:
+    network = _network(name)
+    own = timm_spec(network)
+    square = PreprocessSpec(side_px, side_px, 1.0, "center", own.interpolation, own.mean, own.std)
+    assert largest_square(own, network) == square
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_base_patch16_224.augreg_in21k_ft_in1k",  # takes one size only
+        "convnext_base.clip_laion2b_augreg_ft_in12k_in1k_384",  # squeezes already
+    ],
+)
+def test_some_networks_keep_their_own_framing(name: str) -> None:
+    network = _network(name)
+    assert largest_square(timm_spec(network), network) == timm_spec(network)
+
+
+def test_framing_comes_after_the_metadata_and_before_the_size(tmp_path: Path, state) -> None:
+    path = str(tmp_path / "w.safetensors")
+    save_file(state, path, metadata={"input_size": "3,56,84", "crop_pct": "0.875"})
+    framed = create_backbone("test_resnet", path, framing="square")[1]
+    assert (framed.height_px, framed.width_px, framed.crop_fraction) == (64, 96, 1.0)
+    sized = create_backbone("test_resnet", path, framing="square", input_size=32)[1]
+    assert (sized.height_px, sized.width_px, sized.crop_fraction) == (32, 32, 1.0)
 
 
 def test_metadata_of_the_file_overrides_timm(tmp_path: Path, state) -> None:

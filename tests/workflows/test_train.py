@@ -262,7 +262,7 @@ def test_an_interrupt_leaves_a_resumable_run(tmp_path, number, code, capsys):
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_an_interrupt_from_outside_leaves_a_resumable_run(tmp_path, number, code, start):
     run = tmp_path / "cut"
-    command = start(words(run, *TUNING, *SCRATCH, "--transfer.epochs", "500"))
+    command = start(words(run, *TUNING, *SCRATCH, "--transfer.epochs", "500", "--data.workers", "2"))
     command.wait_for("epoch 2/500")
     command.process.send_signal(number)
     assert command.finish() == code, command.output
@@ -272,8 +272,8 @@ def test_an_interrupt_from_outside_leaves_a_resumable_run(tmp_path, number, code
 
 
 def test_workers_do_not_change_what_is_learned(finetuned, tmp_path):
-    run = tmp_path / "alone"
-    assert main(words(run, *TUNING, *EPOCHS, "--data.workers", "0")) == 0
+    run = tmp_path / "together"
+    assert main(words(run, *TUNING, *EPOCHS, "--data.workers", "2")) == 0
     assert same_weights(tensors(run), tensors(finetuned))
 
 

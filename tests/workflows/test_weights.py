@@ -63,6 +63,8 @@ def test_what_cannot_be_built_on_is_one_line(first, tmp_path, capsys):
     probe = ["--transfer.strategy", "linear_probe"]
     other = told("--model.weights", str(first), "--model.backbone", "test_resnet", *probe)
     assert f"is a {CNN}; leave out --model.backbone" in other
+    framed = told("--model.weights", str(first), "--model.framing", "crop", *probe)
+    assert "a model keeps the framing that it has learned" in framed
     assert "holds no model" in told("--model.weights", str(tmp_path), *probe)
     lower = tmp_path / "lower"
     staged = ["--transfer.strategy", "stage_probe", "--transfer.stages", "2"]
