@@ -38,6 +38,7 @@ def strange() -> DeployedClassifier:
     return DeployedClassifier(ImageClassifier(backbone, nn.Sequential(Mixed(width), *head), spec), 1.0)
 
 
+@pytest.mark.slow
 def test_a_network_that_nobody_can_write_is_one_line(strange, capfd) -> None:
     print("before")
     with pytest.raises(ModelError, match="cannot be written as ONNX: Error when translating node") as caught:

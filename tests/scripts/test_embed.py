@@ -18,6 +18,8 @@ from catsdogs.models.modelcard import load_card
 from catsdogs.models.modelfile import load_model
 from catsdogs.workflows import seen
 
+pytestmark = pytest.mark.slow  # a script for those who make the embedded model
+
 SEEN = "drawn:cat,dog?per_class=72&size=64"
 OTHERS = "drawn:cat,dog?per_class=24&size=64&seed=5"
 SMALL = ["--model.backbone", "catsdogs_cnn", "--model.weights", "none", "--model.input_size", "32"]

@@ -28,6 +28,7 @@ def sweep(out, *more):
     return main(["capacity", *TINY, *SHORT, "--out", str(out), *more])
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_each_size_and_takes_what_is_whole(tmp_path, capsys, monkeypatch):
     out = tmp_path / "sweep"
     assert sweep(out, "--widths", "4,2") == 0

@@ -94,6 +94,7 @@ def test_all_pictures_have_a_part_where_that_is_asked_for(tmp_path):
     assert len(Predictions.load(tmp_path / "cv" / "predictions.npz")) == 32
 
 
+@pytest.mark.slow  # of a search it is tried always
 def test_an_interrupted_cross_validation_goes_on_to_the_same_end(tmp_path, capsys, interrupted):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert kfold(whole, *HEAD) == 0
