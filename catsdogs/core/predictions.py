@@ -8,10 +8,11 @@ the logarithm of the merged probabilities, whose softmax gives those probabiliti
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from catsdogs.core.files import replacing
 from catsdogs.core.viewanswers import ViewAnswers
 
 UNLABELLED = -1
+# What no small file unpacks to unless it is made to; larger ones are packed to a two-hundredth at most.
+_ALWAYS_BYTES, _MOST_TIMES = 256 * 2**20, 200
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -163,7 +166,9 @@ class Predictions:
         """
         try:
             # Opened here because np.load leaves a damaged file open.
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            with Path(path).open("rb") as stream:
+                _refuse_bomb(stream)
+                arrays = np.load(stream, allow_pickle=False)
                 positions = arrays["error_positions"].tolist()
                 return cls(
                     ids=_strings(arrays["ids"]),
@@ -176,6 +181,16 @@ class Predictions:
                 )
         except Exception as error:  # numpy, zipfile, zlib and json raise a dozen kinds for a damaged file
             raise DataError(f"{path} is not a file of predictions: {error}") from error
+
+
+def _refuse_bomb(stream: IO[bytes]) -> None:
+    """Refuse a small file that unpacks to much, before anything is allocated."""
+    with zipfile.ZipFile(stream) as packed:
+        unpacked = sum(member.file_size for member in packed.infolist())
+    size = stream.seek(0, 2)
+    if unpacked > max(_ALWAYS_BYTES, _MOST_TIMES * size):
+        raise DataError(f"{size:,} bytes would unpack to {unpacked:,}")
+    stream.seek(0)
 
 
 def _views(arrays: Mapping[str, npt.NDArray[Any]]) -> ViewAnswers:

@@ -7,8 +7,8 @@ A recipe is one of these words, or a product of them joined by ``x``, such as ``
 ``flip``
     That and its mirror image.
 ``five``, ``ten``
-    Corners and centre; the same and their mirror images. Where the network sees the whole square the corners are
-    cut from a picture one seventh larger, and the centre is the plain view.
+    Corners and centre; the same and their mirror images. Where the network sees the whole square the corners
+    are cut from a picture one seventh larger, and the centre is the plain view.
 ``scales:256,320``
     The whole picture resized, with its side ratio kept, until its short side has that many pixels, and the
     centre of that cut out at the size of the network's input. Small scales see more of the picture.

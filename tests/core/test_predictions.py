@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -147,6 +148,14 @@ def test_a_file_of_another_kind_is_one_clear_line(predictions, tmp_path, change)
         np.savez(tmp_path / "other.npz", **(dict(arrays) | change))
     with pytest.raises(DataError, match=r"other\.npz is not a file of predictions"):
         Predictions.load(tmp_path / "other.npz")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(predictions, tmp_path):
+    predictions.save(tmp_path / "p.npz")
+    with zipfile.ZipFile(tmp_path / "p.npz", "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("more.npy", bytes(300 * 2**20))
+    with pytest.raises(DataError, match="bytes would unpack to 314,57"):
+        Predictions.load(tmp_path / "p.npz")
 
 
 def test_a_missing_or_foreign_file_is_one_clear_line(tmp_path):
