@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
 import torch
@@ -48,6 +47,9 @@ def _end_with_loader() -> None:
 
 def _start_server() -> None:
     """Start the server unless it runs; it must not import what lies in the current folder."""
+    # Not every system has one.
+    from multiprocessing import forkserver
+
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
     try:

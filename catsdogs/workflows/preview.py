@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from catsdogs.workflows.prepare import find_pictures_to_learn
 from catsdogs.workflows.settings import TrainSettings
 from catsdogs.workflows.weights import open_backbone
 
+_TRAINED = "finetune_full"
 _MOST_PICTURES, _MOST_VIEWS = 64, 16
 
 Readable = list[tuple[ImageRecord, Image.Image]]
@@ -52,7 +54,10 @@ def preview(settings: TrainSettings, out: Path, *, pictures: int = 6, views: int
             raise ConfigError(f"--{name} must be from 1 to {most}, not {value}")
     require_writable(out)
     changes = settings.augmentation.resolved()
-    if (name := settings.transfer.strategy) != AUTO and not find_strategy(name).trains_backbone:
+    name = settings.transfer.strategy
+    if name == AUTO:  # what it would train with
+        settings = replace(settings, transfer=replace(settings.transfer, strategy=_TRAINED))
+    elif not find_strategy(name).trains_backbone:
         say(f"warning: {name} trains no backbone: its head learns from the pictures as they are")
     spec = open_backbone(settings, RANDOM if settings.model.weights == HUB else settings.model.weights).spec
     layout = find_pictures_to_learn(settings)
