@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from truth import covers
 
 from catsdogs.core.estimate import Estimate
 from catsdogs.evaluation.intervals import (
@@ -12,10 +13,6 @@ from catsdogs.evaluation.intervals import (
     perfect_ranking,
     wilson,
 )
-
-
-def covers(estimate: Estimate, truth: float) -> bool:
-    return estimate.low <= truth <= estimate.high
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 1), (1, 1), (7, 20), (0, 50), (50, 50), (1971, 2000)])

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.stats
+from truth import covers
 
 from catsdogs.core.estimate import Estimate
 from catsdogs.core.predictions import softmax
@@ -20,10 +21,6 @@ from catsdogs.evaluation.resampling import (
     percentile_interval,
     studentized_interval,
 )
-
-
-def covers(estimate: Estimate, truth: float) -> bool:
-    return estimate.low <= truth <= estimate.high
 
 
 def log_loss_of(values: np.ndarray) -> dict:
