@@ -59,7 +59,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     """Print a small table, under its title where there is one."""
     drawn = Table(title=_cell(title) if title else None, title_justify="left", show_header=any(header))
     for name in header:
-        drawn.add_column(_cell(name))
+        drawn.add_column(_cell(name), overflow="fold")
     for row in rows:
         drawn.add_row(*map(_cell, row))
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 110).print(drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,8 @@ def write_slices(
         seed: Of the permutations and intervals.
     """
     learned = _learned(training, predictions.class_names, audit, seed)
-    columns = [*columns_for(records, audit), *extra]
+    seen = columns_for(records, audit)
+    columns = [*seen, *_named_apart(extra, seen)]
     report = find_slices(predictions, columns, training=learned, seed=seed)
     write_json(folder / SLICES, report.to_dict())
     for difference in [one for one in report.training if one.telling][:_MOST_SAID]:
@@ -67,6 +69,12 @@ def columns_for(records: Sequence[ImageRecord], audit: AuditReport | None) -> li
         inspections = inspect(records, workers=decoding_workers(), advance=advance, cache=True)
     duplicated = None if audit is None else [record.id in audit.ties for record in records]
     return columns_of(inspections, duplicated)
+
+
+def _named_apart(extra: Sequence[Column], seen: Sequence[Column]) -> list[Column]:
+    """Rename columns of the user that are called like what is seen: what is known of that is not theirs."""
+    taken = {column.name for column in seen}
+    return [replace(one, name=f"{one.name} (given)") if one.name in taken else one for one in extra]
 
 
 def user_columns(path: str | None, records: Sequence[ImageRecord]) -> list[Column]:

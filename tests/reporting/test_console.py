@@ -78,6 +78,12 @@ class TestTable:
         shown = capsys.readouterr().out
         assert all(name in shown for name in [*SHOWN, "[bold]title", "[b]head"])
 
+    def test_a_long_name_goes_on_below(self, capsys) -> None:
+        table("title", ("name", "figure"), [("q" * 300, "98.5%")])
+        out = capsys.readouterr().out
+        assert out.count("q") == 300
+        assert "98.5%" in out
+
     def test_without_a_header_there_is_none(self, capsys) -> None:
         table("title", ("", ""), [("a", "b")])
         assert len(capsys.readouterr().out.splitlines()) == 4

@@ -65,6 +65,18 @@ def test_evaluation_says_it_in_a_line_and_takes_columns(biased, tmp_path, capsys
     assert any(one.column == "light" for one in found)
 
 
+def test_a_column_that_is_called_like_a_property_stays_apart(biased, tmp_path, capsys) -> None:
+    _, run = biased
+    table = tmp_path / "more.csv"
+    rows = [f"{number}.png,{'flash' if number % 8 >= 4 else 'day'}" for number in range(N)]
+    table.write_text("\n".join(["path,brightness", *rows]))
+    out = tmp_path / "out"
+    assert main(["evaluate", "--checkpoint", str(run), "--slices", str(table), "--out", str(out)]) == 0
+    found = {one.column: one for one in SlicesReport.load(out / "slices.json").found}
+    assert not found["brightness (given)"].bias
+    assert found["brightness"].bias
+
+
 def test_columns_that_match_nothing_are_a_mistake_before_any_work(biased, tmp_path, capsys) -> None:
     _, run = biased
     table = tmp_path / "more.csv"
