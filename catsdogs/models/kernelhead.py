@@ -13,14 +13,14 @@ REACH = 3.0
 class KernelLayer(nn.Module):
     """Turns features (B, D) into logits (B, C) by how near they are to S support vectors.
 
-    A picture's features are standardised and cut off at ``REACH`` standard deviations, so that a picture
+    A picture's features are centred, scaled and cut off at ``REACH`` scales, so that a picture
     unlike all others is still compared with them instead of being infinitely far from each. Nothing here
     trains: every tensor is a buffer. As built, the layer knows nothing and gives equal logits.
 
     Attributes:
         mean: Of the features (D,).
-        scale: Their standard deviations (D,), positive.
-        support: Standardised, cut off support vectors (S, D).
+        scale: What they are divided by (D,), positive.
+        support: Support vectors (S, D), scaled and cut off likewise.
         gamma: Of the kernel exp(-gamma ||x - s||²), ().
         coefficients: Weight of each support vector in each logit (C, S).
         bias: Of the logits (C,).

@@ -1,6 +1,6 @@
 """Probes: a linear classifier on frozen features, fitted in seconds, that becomes a head.
 
-Logistic regression on standardised features. Its strength C is chosen by cross-validation inside the
+Logistic regression on features of comparable scale. Its strength C is chosen by cross-validation inside the
 training pictures, by the log loss *after* the temperature that the model will carry anyway: judged before
 it, weaker regularisation wins and both accuracy and log loss on unseen photos are worse (docs/LOG.md).
 """
@@ -25,6 +25,12 @@ _FOLDS = 5
 _DEFAULT_STRENGTH = 0.01
 _CV_PICTURES = 5_000
 _PATIENCE = 2
+# The scale of a feature is judged as if so many pictures more had shown the usual one (docs/LOG.md).
+_PRIOR_PICTURES = 1000
+# Times the median variance: what a few huge features may weigh in the usual variance.
+_LARGEST_VARIANCE = 10.0
+# Standard deviations up to this are no variation.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class LinearProbe:
     """A fitted linear classifier and what cross-validation said about it.
 
     Attributes:
-        weight: Float64 (C, D), on raw features: the standardisation is folded in.
+        weight: Float64 (C, D), on raw features: mean and scale are folded in.
         bias: Float64 (C,).
         strength: The C of the logistic regression; larger is less regularised.
         temperature: Fitted on out-of-fold logits; 1 where there were too few pictures for folds.
@@ -151,8 +157,26 @@ def _choose(
     return best[1], best[2]
 
 
+def scales(features: FloatArray) -> FloatArray:
+    """Return by what to divide each of D features (D,): its standard deviation, held to the usual one.
+
+    A few pictures say little about the spread of a single feature, and a feature that hardly varies among
+    them would be blown up to the size of all others; with many pictures it is the standard deviation.
+
+    Args:
+        features: (N, D).
+    """
+    pictures, variance = len(features), features.var(axis=0)
+    varying = variance[variance > _ROUNDING**2]
+    if not len(varying):
+        return np.ones(len(variance))
+    usual = np.minimum(variance, _LARGEST_VARIANCE * np.median(varying)).mean()
+    expected = (pictures * variance + _PRIOR_PICTURES * usual) / (pictures + _PRIOR_PICTURES)
+    return np.asarray(np.maximum(np.sqrt(expected), _ROUNDING))
+
+
 def fit_logistic(features: FloatArray, labels: IntArray, strength: float) -> tuple[FloatArray, FloatArray]:
-    """Fit logistic regression on standardised features; return weight (C, D) and bias (C,) on raw ones.
+    """Fit logistic regression on scaled features; return weight (C, D) and bias (C,) on raw ones.
 
     Args:
         features: (N, D).
@@ -161,8 +185,7 @@ def fit_logistic(features: FloatArray, labels: IntArray, strength: float) -> tup
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    mean, scale = features.mean(axis=0), scales(features)
     model = LogisticRegression(C=strength, tol=1e-3, max_iter=500)
     model.fit((features - mean) / scale, labels)
     slope, offset = model.coef_, model.intercept_

@@ -23,7 +23,7 @@ from catsdogs.core.predictions import FloatArray, IntArray, log_softmax
 from catsdogs.core.temperature import log_losses
 from catsdogs.models.headspec import HeadSpec
 from catsdogs.models.kernelhead import REACH, KernelLayer
-from catsdogs.transfer.probes import Fold, LinearProbe, folds, some_of_each
+from catsdogs.transfer.probes import Fold, LinearProbe, folds, scales, some_of_each
 
 Kernel = Literal["rbf", "linear"]
 
@@ -45,8 +45,8 @@ class KernelProbe:
 
     Attributes:
         mean: Float64 (D,), of the features.
-        scale: Float64 (D,), their standard deviations, 1 for constant features.
-        support: Support vectors (S, D), standardised and cut off at ``REACH``.
+        scale: Float64 (D,), see ``probes.scales``.
+        support: Support vectors (S, D), scaled and cut off at ``REACH``.
         gamma: Of the kernel exp(-gamma ||x - s||²).
         coefficients: Weight of each support vector in each calibrated logit (C, S).
         bias: Of the calibrated logits (C,).
@@ -69,8 +69,8 @@ class KernelProbe:
 
     def logits(self, features: npt.NDArray[np.floating]) -> FloatArray:
         """Turn features (N, D) into calibrated logits float64 (N, C)."""
-        standard = _Standard(self.mean, self.scale, REACH).apply(features)
-        gram = _gram(_affinity(standard, self.support, "rbf"), self.gamma * len(self.mean), "rbf")
+        scaled = _Scaling(self.mean, self.scale, REACH).apply(features)
+        gram = _gram(_affinity(scaled, self.support, "rbf"), self.gamma * len(self.mean), "rbf")
         return np.asarray(gram @ self.coefficients.T + self.bias)
 
     def head_spec(self, *, dropout: float) -> HeadSpec:
@@ -118,8 +118,8 @@ def fit_kernel_probe(
     with threadpool_limits(1):
         choice = _choose(_cross_validate(wide, truth, classes, parts, kernel), truth)
         setting = choice.setting if choice else _Setting(_SHARPNESS[kernel][0], _STRENGTHS[kernel][1])
-        standard = _Standard.of(wide, kernel)
-        points = standard.apply(wide)
+        scaling = _Scaling.of(wide, kernel)
+        points = scaling.apply(wide)
         gram = _gram(_affinity(points, points, kernel), setting.sharpness, kernel)
         machine = _fit(gram, truth, classes, setting.strength)
         calibration = choice.calibration if choice else _uncalibrated(machine.decide(gram))
@@ -128,13 +128,13 @@ def fit_kernel_probe(
     heard = truth[: len(held_out)]
     gamma = setting.sharpness / wide.shape[1]
     if kernel == "linear":
-        weight = gamma * machine.coefficients @ points / standard.scale
-        bias = machine.bias - weight @ standard.mean
+        weight = gamma * machine.coefficients @ points / scaling.scale
+        bias = machine.bias - weight @ scaling.mean
         return LinearProbe(weight, bias, setting.strength, 1.0, held_out, heard)
     kept = np.any(machine.coefficients != 0, axis=0)
     return KernelProbe(
-        mean=standard.mean,
-        scale=standard.scale,
+        mean=scaling.mean,
+        scale=scaling.scale,
         support=points[kept],
         gamma=gamma,
         coefficients=machine.coefficients[:, kept],
@@ -150,23 +150,22 @@ class _Setting(NamedTuple):
     strength: float
 
 
-class _Standard(NamedTuple):
-    """How features are standardised and cut off."""
+class _Scaling(NamedTuple):
+    """How features are centred, scaled and cut off."""
 
     mean: FloatArray
     scale: FloatArray
     reach: float
 
     @classmethod
-    def of(cls, features: FloatArray, kernel: Kernel) -> _Standard:
-        deviation = features.std(axis=0)
+    def of(cls, features: FloatArray, kernel: Kernel) -> _Scaling:
         # The head computes in float32: were the mean not such a number, features far from 0 would be shifted.
         mean = features.mean(axis=0).astype(np.float32).astype(np.float64)
-        return cls(mean, np.where(deviation > 1e-6, deviation, 1.0), _REACH[kernel])
+        return cls(mean, scales(features), _REACH[kernel])
 
     def apply(self, features: npt.NDArray[np.floating]) -> FloatArray:
-        standard = (features - self.mean) / self.scale
-        return np.clip(standard, -self.reach, self.reach, out=standard)
+        scaled = (features - self.mean) / self.scale
+        return np.clip(scaled, -self.reach, self.reach, out=scaled)
 
 
 class _Calibration(NamedTuple):
@@ -199,7 +198,7 @@ class _Choice(NamedTuple):
 
 
 def _affinity(some: FloatArray, others: FloatArray, kernel: Kernel) -> FloatArray:
-    """Return the scalar products of standardised features, or minus their squared distances; over D."""
+    """Return the scalar products of scaled features, or minus their squared distances; over D."""
     products = some @ others.T
     if kernel == "rbf":
         squares = np.square(some).sum(axis=1)[:, None] + np.square(others).sum(axis=1)
@@ -231,10 +230,10 @@ def _cross_validate(
     """Return the out-of-fold decision values (N, C) of each setting; nothing without folds."""
     held_out: dict[_Setting, FloatArray] = {}
     for train, test in parts:
-        standard = _Standard.of(features[train], kernel)
-        points = standard.apply(features[train])
+        scaling = _Scaling.of(features[train], kernel)
+        points = scaling.apply(features[train])
         near = _affinity(points, points, kernel)
-        far = _affinity(standard.apply(features[test]), points, kernel)
+        far = _affinity(scaling.apply(features[test]), points, kernel)
         for sharpness in _SHARPNESS[kernel]:
             gram, asked = _gram(near, sharpness, kernel), _gram(far, sharpness, kernel)
             for strength in _STRENGTHS[kernel]:

@@ -23,5 +23,5 @@ class Thresholds:
 
     plenty: int = 1000
     similar: float = 0.6
-    caution: float = 160.0
+    caution: float = 80.0
     head_start: float = 1.0

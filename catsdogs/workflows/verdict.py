@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from catsdogs.core.predictions import FloatArray
 from catsdogs.transfer.evidence import Evidence
 from catsdogs.transfer.matrix import Cell, strategy_of, surety
 from catsdogs.transfer.scoring import ScoredProbe
@@ -76,16 +77,20 @@ class Verdict:
 
     def after(self, contest: BakeOff) -> Verdict:
         """Return the verdict once the best frozen candidate has met one with gradient epochs."""
-        tuned_wins = contest.tuned.mean() * self.head_start < contest.frozen.mean()
+        tuned_wins = self._to_come(contest).mean() < contest.frozen.mean()
         names = (contest.strategy, self.strategy) if tuned_wins else (self.strategy, contest.strategy)
         return replace(self, strategy=names[0], runner_up=names[1], contest=contest)
+
+    def _to_come(self, contest: BakeOff) -> FloatArray:
+        """Return what the candidate with gradients will lose on each picture (M,), once trained in full."""
+        return contest.tuned * self.head_start
 
     @property
     def confidence(self) -> float | None:
         """How sure it is that the runner-up would be worse, in [0, 1]; None where nothing was compared."""
         if self.contest is not None:
             tuned_wins = self.strategy == self.contest.strategy
-            pair = (self.contest.tuned, self.contest.frozen)
+            pair = (self._to_come(self.contest), self.contest.frozen)
             return surety(*(pair if tuned_wins else pair[::-1]))
         if self.rival is None or len(self.rival.losses) != len(self.probe.losses):
             return None
@@ -95,7 +100,7 @@ class Verdict:
     def expected(self) -> dict[str, float | None]:
         """What to expect on new pictures: accuracy and log loss of the one that was taken."""
         if self.contest is not None and self.strategy == self.contest.strategy:
-            scores = self.contest.tuned_accuracy, float(self.contest.tuned.mean())
+            scores = self.contest.tuned_accuracy, float(self._to_come(self.contest).mean())
         elif len(self.probe.losses):
             scores = self.probe.accuracy, self.probe.log_loss
         else:

@@ -44,7 +44,7 @@ def test_thresholds_of_a_domain_come_from_all_the_others():
         draw("blur-100", gap=0.3, safe=0.5, best=0.6),  # speaks for much
     ]
     careful, daring = choose_for("xray", draws, []), choose_for("blur", draws, [])
-    assert careful.caution == 160.0  # the usual one is among those that cost least
+    assert careful.caution == Thresholds().caution  # the usual one is among those that cost least
     assert daring.caution == 20.0
     assert choose_for("kaggle", draws, []).caution < 30
 

@@ -10,7 +10,7 @@ from catsdogs.core.temperature import log_loss
 from catsdogs.models.heads import build_head
 from catsdogs.models.kernelhead import REACH
 from catsdogs.transfer import probes, svm
-from catsdogs.transfer.probes import LinearProbe, fit_linear_probe
+from catsdogs.transfer.probes import LinearProbe, fit_linear_probe, scales
 from catsdogs.transfer.svm import KernelProbe, fit_kernel_probe
 
 Arrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
@@ -36,8 +36,8 @@ def fit(features, labels, *, units=None, seed: int = 0, kernel="rbf"):
     return fit_kernel_probe(features, labels, classes=classes, units=units, seed=seed, kernel=kernel)
 
 
-def standardised(features, probe: KernelProbe) -> npt.NDArray[np.float64]:
-    return np.clip((features - features.mean(axis=0)) / features.std(axis=0), -REACH, REACH)
+def scaled(features) -> npt.NDArray[np.float64]:
+    return np.clip((features - features.mean(axis=0)) / scales(features), -REACH, REACH)
 
 
 def decisions(points, labels, probe, kernel: str) -> npt.NDArray[np.float64]:
@@ -68,14 +68,14 @@ class TestFit:
         logits = probe.logits(features)
         assert logits.shape == (len(labels), classes)
         assert logits.dtype == np.float64
-        values = decisions(standardised(features, probe), labels, probe, "rbf")
+        values = decisions(scaled(features), labels, probe, "rbf")
         assert affine_error(values, logits) < 1e-2
         assert affine_error(np.square(values), logits) > 0.1  # the measure can fail
 
     def test_two_classes_agree_with_sklearns_order_and_sign(self) -> None:
         features, labels = rings()
         probe = fit(features, labels)
-        values = decisions(standardised(features, probe), labels, probe, "rbf")[:, 1]
+        values = decisions(scaled(features), labels, probe, "rbf")[:, 1]
         logits = probe.logits(features)
         np.testing.assert_array_equal(np.argsort(logits[:, 1] - logits[:, 0]), np.argsort(values))
         assert (logits.argmax(axis=1) == labels).mean() > 0.97
@@ -107,7 +107,8 @@ class TestFit:
     def test_a_picture_unlike_all_others_gets_an_answer_that_does_not_run_away(self) -> None:
         features, labels = blobs()
         probe = fit(features, labels)
-        away = features.mean(axis=0) + np.outer([5, 1e3, 1e9], features.std(axis=0))
+        assert isinstance(probe, KernelProbe)
+        away = probe.mean + np.outer([5, 1e3, 1e9], probe.scale)
         logits = probe.logits(away)
         np.testing.assert_array_equal(logits[0], logits[2])
         assert np.abs(logits).max() < 20
@@ -139,7 +140,7 @@ class TestLinear:
         features, labels = blobs(classes=classes)
         probe = fit(features, labels, kernel="linear")
         assert isinstance(probe, LinearProbe)
-        points = (features - features.mean(axis=0)) / features.std(axis=0)
+        points = (features - features.mean(axis=0)) / scales(features)
         values = decisions(points, labels, probe, "linear")
         assert affine_error(values, probe.logits(features)) < 2e-2
 
