@@ -19,8 +19,8 @@ _LINEAR, _SVM, _HERE = "tab:blue", "tab:orange", "tab:red"
 # Lets the paper through: letters on it are seen on a light page and on a dark one.
 _CELL = ("0.5", 0.2)
 _CELLS = {
-    (False, True): "little and similar:\nfrozen, linear probe or SVM",
-    (False, False): "little and different:\nfrozen, SVM or earlier stages",
+    (False, True): "little and similar:\nfrozen, linear probe\nor SVM",
+    (False, False): "little and different:\nfrozen, SVM or\nearlier stages",
     (True, True): "plenty and similar:\nfine-tune, if it wins",
     (True, False): "plenty and different:\nfine-tune many layers,\nif it wins",
 }
