@@ -33,7 +33,7 @@ demo: $(READY)  ## Transfer to drawn cats and dogs, evaluate, predict: a few min
 	@echo "Everything was drawn by catsdogs. Look at:"
 	@echo "  runs/demo/report.html      all of it on one page (catsdogs report runs/demo draws the figures, too)"
 	@echo "  runs/demo/evidence.png     why this strategy was chosen"
-	@echo "  runs/demo/gallery.png      mistakes and doubts"
+	@echo "  runs/demo/evaluation-test-flip/gallery.png   mistakes and doubts"
 	@echo "  runs/demo/curves.png       how the training went"
 	@echo "  runs/demo/evaluation.json  every figure with its 95 % interval"
 	@echo "  runs/demo/unseen.csv       a row for each of 100 drawings the model had never seen"
