@@ -156,12 +156,15 @@ class Averaging:
         decay: What is left of ema's memory after each step; by default it spans a tenth of all steps.
         start: Share of the training before swa begins.
         models: How many of the best epochs soup tries.
+        interpolation: How far from the start towards these weights those lie that are kept: 1 keeps the
+            trained ones, and 'auto' goes by validation. It needs a start that is worth something.
     """
 
     kind: Literal["none", "ema", "swa", "soup"] = "none"
     decay: float | None = None
     start: float = 0.5
     models: int = 5
+    interpolation: float | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         """Refuse numbers that no average can use.
@@ -169,12 +172,14 @@ class Averaging:
         Raises:
             ConfigError: One is out of range; the message names it.
         """
+        inside = self.interpolation == "auto" or 0 < self.interpolation <= 1
         _require(
             "averaging",
             self,
             decay=(self.decay is None or 0 <= self.decay < 1, "in [0, 1)"),
             start=(0 <= self.start < 1, "in [0, 1)"),
             models=(self.models >= 2, "2 or more"),
+            interpolation=(inside, "in (0, 1], or 'auto'"),
         )
 
 

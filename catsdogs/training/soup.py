@@ -73,7 +73,7 @@ def greedy_soup(
     best, first = kept[0]
     soup, epochs = dict(load(first)), [first]
     for _, epoch in kept[1:]:
-        candidate = _stir(soup, load(epoch), 1 / (len(epochs) + 1))
+        candidate = stir(soup, load(epoch), 1 / (len(epochs) + 1))
         loss = validate(candidate)
         if loss <= best:
             soup, best = candidate, loss
@@ -88,11 +88,12 @@ def mean_of(ingredients: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """
     soup = dict(ingredients[0])
     for place, added in enumerate(ingredients[1:], start=1):
-        soup = _stir(soup, added, 1 / (place + 1))
+        soup = stir(soup, added, 1 / (place + 1))
     return soup
 
 
-def _stir(soup: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
+def stir(soup: Mapping[str, Tensor], added: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """Return the soup with so much of what is added: what is equal in both stays, counters are the soup's."""
     return {
         name: torch.lerp(value, added[name], weight) if value.is_floating_point() else value
         for name, value in soup.items()

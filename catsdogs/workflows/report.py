@@ -174,7 +174,7 @@ def _made_from(told: Told) -> list[Section | None]:
         None if told.labels is None else labels_section(told.labels),
         None if told.audit is None else data_section(told.audit, told.records),
         None if told.ensemble is not None else plan_section(told.plan),
-        None if told.training is None else training_section(*told.training),
+        None if told.training is None else training_section(*told.training, told.interpolation),
         settings_section(told.command, told.config, environment, engine),
     ]
 

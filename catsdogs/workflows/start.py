@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from catsdogs import __version__
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.interpolation import END
 from catsdogs.data.presets import PRESETS, AugmentationSettings, AugmentationSpec
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.heads import build_head
@@ -182,7 +183,7 @@ def recipe_for(strategy: Strategy, phases: FreezePlan, settings: TrainSettings) 
         solver=settings.solver,
         schedule=settings.schedule,
         loss=settings.loss,
-        averaging=settings.averaging,
+        averaging=replace(settings.averaging, interpolation=_interpolation(strategy, settings)),
         distillation=settings.distillation if strategy.trains_backbone else Distillation(),
     )
 
@@ -196,6 +197,20 @@ def augmentation_for(strategy: Strategy, phases: FreezePlan, asked: Augmentation
             f"{changes.mixing_off_epochs} are without (--augmentation.mixing_off_epochs)"
         )
     return changes
+
+
+def _interpolation(strategy: Strategy, settings: TrainSettings) -> float | Literal["auto"]:
+    """Return what was asked for; a head that starts from random numbers is no end of any way.
+
+    Raises:
+        ConfigError: Such a head was to be mixed in.
+    """
+    asked = settings.averaging.interpolation
+    if strategy.trains_backbone and strategy.head == "linear" and settings.model.head != "mlp":
+        return asked
+    if asked not in ("auto", END):
+        raise ConfigError(f"--averaging.interpolation {asked:g}: this head starts from random numbers")
+    return END
 
 
 def _say_unused(asked: AugmentationSettings, strategy: Strategy, *, gradients: bool) -> None:

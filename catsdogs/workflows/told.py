@@ -10,6 +10,7 @@ from typing import Any
 
 from catsdogs.core.ensemblereport import EnsembleReport
 from catsdogs.core.errors import ConfigError
+from catsdogs.core.interpolation import INTERPOLATION, Interpolation
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.records import ImageRecord
 from catsdogs.core.report import EvaluationReport
@@ -104,6 +105,12 @@ class Told:
     def training(self) -> tuple[LearningCurve, Diagnosis, list[int]] | None:
         """Curve, diagnosis and epochs of unfreezing, where there were epochs."""
         return read_diagnosed(self.run.path) if self.run.metrics.is_file() else None
+
+    @property
+    def interpolation(self) -> Interpolation | None:
+        """How far from its start the model lies, where that was asked."""
+        found = self.card.training.get(INTERPOLATION)
+        return None if found is None else Interpolation.from_dict(found)
 
     @cached_property
     def report(self) -> EvaluationReport | None:

@@ -24,12 +24,14 @@ from catsdogs.models.modelfile import save_familiarity, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
+from catsdogs.training.recipe import Recipe
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.corrections import Corrections, say_raw_labels, with_raw_labels
 from catsdogs.workflows.diagnose import diagnose_run
 from catsdogs.workflows.evaluate import write_report
 from catsdogs.workflows.familiarity import familiar_to_model, look
+from catsdogs.workflows.interpolating import interpolate
 from catsdogs.workflows.labels import check_run_labels
 from catsdogs.workflows.processes import process_rank, wait_for
 from catsdogs.workflows.report import write_page
@@ -98,7 +100,11 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     plan = run.read_plan()
     learnt: dict[str, Any] = {}
     if "recipe" in plan:
-        _learn_from_held_out(run)
+        records = read_split(run.split)
+        learned, held_out = ([one for one in records if one.split == name] for name in ("train", "val"))
+        interpolate(run, Recipe.from_dict(plan["recipe"]).averaging.interpolation, held_out)
+        if held_out:
+            _learn_from_held_out(run, learned, held_out)
         diagnosis = diagnose_run(run)
         say(f"diagnosis: {diagnosis.sentence}")
         learnt = {"diagnosis": diagnosis.to_dict()}
@@ -139,17 +145,13 @@ def _judge_tests(settings: TrainSettings, run: RunFolder) -> dict[str, Any]:
     return figures
 
 
-def _learn_from_held_out(run: RunFolder) -> None:
-    """Fit the temperature on the validation pictures, and learn what is familiar; without any, neither."""
-    records = read_split(run.split)
-    held_out = [record for record in records if record.split == "val"]
-    if not held_out:
-        return
+def _learn_from_held_out(
+    run: RunFolder, learned: Sequence[ImageRecord], held_out: Sequence[ImageRecord]
+) -> None:
+    """Fit the temperature on the validation pictures, and learn what is familiar."""
     said, features = look(run.path, held_out, "val")
     _calibrate(run, said.scorable())
-    familiarity = load_familiarity(run.start) or familiar_to_model(
-        run.path, [record for record in records if record.split == "train"], features
-    )
+    familiarity = load_familiarity(run.start) or familiar_to_model(run.path, learned, features)
     if familiarity is not None:
         save_familiarity(run.model, familiarity)
 

@@ -52,6 +52,13 @@ def test_a_bake_off_uses_the_training_pictures_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(
         bakeoff, "write_split", lambda path, records: (seen.extend(records), write(path, records))
     )
+    judges = []
+    interpolate = bakeoff.interpolate
+    monkeypatch.setattr(
+        bakeoff,
+        "interpolate",
+        lambda place, asked, records: (judges.extend(records), interpolate(place, asked, records)),
+    )
     borders = ["--transfer.thresholds.plenty", "20", "--transfer.epochs", "2", "--transfer.batch_size", "8"]
     assert train(run, *borders) == 0
     plan = plan_of(run)
@@ -61,6 +68,7 @@ def test_a_bake_off_uses_the_training_pictures_alone(tmp_path, monkeypatch):
     parts = {split: {record.id for record in seen if record.split == split} for split in ("train", "test")}
     assert len(parts["train"]) == contest["trained_on"]
     assert len(parts["test"]) == contest["held_out"]
+    assert {record.id for record in judges} == parts["test"], "it is asked as a run of its own would be"
     assert not parts["train"] & parts["test"]
     assert contest["epochs"] == 1
     winner = contest["tuned_log_loss"] < contest["frozen_log_loss"]

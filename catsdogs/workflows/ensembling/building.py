@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import copy
 import math
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from torch import Tensor
 
 from catsdogs import __version__
 from catsdogs.core.errors import ModelError
 from catsdogs.core.predictions import Predictions
 from catsdogs.core.preprocess import common_spec
 from catsdogs.core.records import ImageRecord
-from catsdogs.core.temperature import fit_temperature, log_loss
 from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.ensemble import EnsembleClassifier
 from catsdogs.models.modelcard import ModelCard
-from catsdogs.models.modelfile import load_model, save_model
-from catsdogs.reporting.console import say
+from catsdogs.models.modelfile import load_model
+from catsdogs.reporting.console import progress, say
 from catsdogs.training.soup import greedy_soup, mean_of
-from catsdogs.workflows.ensembling.deciding import FEWEST, GREEDY, Decision, answers_of
+from catsdogs.workflows.ensembling.deciding import FEWEST, GREEDY, Decision
 from catsdogs.workflows.ensembling.members import Member
+from catsdogs.workflows.validating import Validation
 
 # What two networks must have in common for their weights to have a mean.
 _SHAPE = ("backbone", "network", "head", "stages", "preprocess")
@@ -97,7 +93,6 @@ def cook_soup(members: Sequence[Member], records: Sequence[ImageRecord], *, sele
     classifiers, card = _of_one_shape(members)
     # Copies: trying a soup writes into the first classifier.
     states = [copy.deepcopy(dict(classifier.state_dict())) for classifier in classifiers]
-    judge = _Validation(classifiers[0], replace(card, temperature=1.0), records)
     if len(records) < FEWEST:
         say(f"only {len(records)} pictures are held out by all members: every one goes into the soup")
         used = list(range(len(members)))
@@ -105,14 +100,17 @@ def cook_soup(members: Sequence[Member], records: Sequence[ImageRecord], *, sele
         temperature, best, said = math.exp(math.fsum(logs) / len(logs)), None, None
         words, soup = "the mean of all members' weights", mean_of(states)
     else:
-        ranked = sorted((judge(state), place) for place, state in enumerate(states))
-        best = ranked[0][1]
-        soup, used = mean_of(states), list(range(len(members)))
-        words = "the mean of all members' weights"
-        if select == GREEDY:
-            soup, used, _ = greedy_soup(ranked, lambda place: states[place], judge)
-            words = f"members that do not raise the log loss of {len(records):,} validation pictures"
-        said, temperature = judge.calibrated(soup)
+        tried = len(members) + (len(members) - 1) * (select == GREEDY) + 1
+        with progress("validating a soup", tried * len(records)) as advance:
+            judge = Validation(classifiers[0], card, records, advance)
+            ranked = sorted((judge(state), place) for place, state in enumerate(states))
+            best = ranked[0][1]
+            soup, used = mean_of(states), list(range(len(members)))
+            words = "the mean of all members' weights"
+            if select == GREEDY:
+                soup, used, _ = greedy_soup(ranked, lambda place: states[place], judge)
+                words = f"members that do not raise the log loss of {len(records):,} validation pictures"
+            said, temperature = judge.calibrated(soup)
     classifiers[0].load_state_dict(soup)
     training = _training("soup", [members[place] for place in used]) | {"decided": words}
     embedded = any(member.card.embedded for member in members)
@@ -135,24 +133,3 @@ def _of_one_shape(members: Sequence[Member]) -> tuple[list[ImageClassifier], Mod
                 f"{members[0].name} and {member.name} have no mean: they differ in {', '.join(different)}"
             )
     return [classifier for classifier, _ in loaded], loaded[0][1]
-
-
-class _Validation:
-    """Judges tensors by the calibrated log loss that they have on validation pictures."""
-
-    def __init__(self, classifier: ImageClassifier, card: ModelCard, records: Sequence[ImageRecord]) -> None:
-        self._classifier, self._card, self._records = classifier, card, records
-
-    def __call__(self, tensors: Mapping[str, Tensor]) -> float:
-        said, _ = self.calibrated(tensors)
-        return log_loss(said.logits, said.labels)
-
-    def calibrated(self, tensors: Mapping[str, Tensor]) -> tuple[Predictions, float]:
-        """Return calibrated answers, and the temperature that calibrates them."""
-        self._classifier.load_state_dict(tensors)
-        with tempfile.TemporaryDirectory() as folder:
-            save_model(Path(folder), self._classifier, self._card)
-            tried = Member("soup", Path(folder), self._card, None)
-            said = answers_of(tried, self._records, "validating a soup").scorable()
-        temperature = fit_temperature(said.logits, said.labels)
-        return replace(said, logits=said.logits / temperature), temperature
