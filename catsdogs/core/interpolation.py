@@ -38,9 +38,11 @@ class Interpolation:
         judged = f"{self.pictures:,} validation pictures"
         if self.position == END:
             return f"interpolation: the trained weights stay as they are, by the log loss of {judged}"
+        kept, trained = self.log_losses[self.position], self.log_losses[END]
+        close = ", too close to outvote what helps more often" if kept > trained else ""
         return (
-            f"interpolation: {self._way} is kept: log loss {self.log_losses[self.position]:.4f} on {judged}, "
-            f"of the trained weights {self.log_losses[END]:.4f}"
+            f"interpolation: {self._way} is kept: log loss {kept:.4f} on {judged}, "
+            f"of the trained weights {trained:.4f}{close}"
         )
 
     @property

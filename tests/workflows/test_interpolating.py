@@ -81,6 +81,14 @@ def test_validation_judges_each_position_by_its_calibrated_loss(judged, trained,
         assert found["log_losses"][str(position)] == pytest.approx(loss, rel=1e-3)
 
 
+def test_the_page_tells_how_far_it_went_and_what_every_position_lost(judged, tmp_path):
+    assert main(["report", str(judged), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    found = load_card(judged).training["interpolation"]
+    assert "Interpolation: " in page
+    assert all(f"{loss:.4f}" in page for loss in found["log_losses"].values())
+
+
 def test_a_run_that_was_killed_afterwards_is_not_interpolated_again(judged):
     before = (judged / "model" / "model.safetensors").read_bytes()
     position = load_card(judged).training["interpolation"]["position"]
