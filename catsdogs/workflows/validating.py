@@ -17,6 +17,11 @@ from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.modelfile import save_model
 from catsdogs.workflows.applying import apply
+from catsdogs.workflows.applyoptions import WITHIN_A_RUN
+
+
+# What is chosen should not hang on which precision happened to be the fastest.
+_EXACT = replace(WITHIN_A_RUN, precision="fp32")
 
 
 class Validation:
@@ -49,7 +54,7 @@ class Validation:
         self._classifier.load_state_dict(tensors)
         with tempfile.TemporaryDirectory() as folder:
             save_model(Path(folder), self._classifier, self._card)
-            applied = apply(Path(folder), self._records, advance=self._advance)
+            applied = apply(Path(folder), self._records, _EXACT, advance=self._advance)
         assert applied is not None
         labels = labels_of(self._records, self._card.class_names)
         said = applied.predictions.with_labels(labels).scorable()
