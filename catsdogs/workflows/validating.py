@@ -19,7 +19,6 @@ from catsdogs.models.modelfile import save_model
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.applyoptions import WITHIN_A_RUN
 
-
 # What is chosen should not hang on which precision happened to be the fastest.
 _EXACT = replace(WITHIN_A_RUN, precision="fp32")
 
