@@ -65,7 +65,8 @@ def best_position(log_losses: Mapping[float, float], pictures: int) -> float:
     """Return the position with the least sum of losses plus ``((position - 0.5) / 0.25)^2 / 2``.
 
     That is a normal prior on it: a few pictures that are all right already cannot tell one position from
-    another, and half way is what helps most often. Hundreds of pictures outvote it.
+    another, and half way is what helps most often. Hundreds of pictures outvote it. Losses that are not
+    finite do not count; where all are so, the trained weights stay.
 
     Source: Wortsman et al. 2022, Robust fine-tuning of zero-shot models (WiSE-FT), which recommends 0.5
     where nothing else is known; the prior's width is ours.
@@ -76,8 +77,9 @@ def best_position(log_losses: Mapping[float, float], pictures: int) -> float:
     1.0
     """
 
-    def penalised(position: float) -> float:
-        loss = pictures * log_losses[position]
-        return (loss if math.isfinite(loss) else math.inf) + ((position - _EXPECTED) / _SPREAD) ** 2 / 2
+    finite = {position: loss for position, loss in log_losses.items() if math.isfinite(loss)}
 
-    return min(log_losses, key=penalised)
+    def penalised(position: float) -> float:
+        return pictures * finite[position] + ((position - _EXPECTED) / _SPREAD) ** 2 / 2
+
+    return min(finite, key=penalised, default=END)

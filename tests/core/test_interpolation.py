@@ -24,6 +24,7 @@ def test_enough_pictures_have_their_way_and_a_few_move_it_less(losses, best):
 
 def test_nothing_that_is_not_finite_is_taken():
     assert best_position({0.5: math.nan, 0.8: 0.4, 1.0: math.inf}, 10) == 0.8
+    assert best_position({0.5: math.nan, 1.0: math.nan}, 10) == END
 
 
 def test_it_is_read_as_it_was_written():
