@@ -76,7 +76,6 @@ def best_position(log_losses: Mapping[float, float], pictures: int) -> float:
     >>> best_position({0.5: 0.10, 1.0: 0.05}, pictures=1000)
     1.0
     """
-
     finite = {position: loss for position, loss in log_losses.items() if math.isfinite(loss)}
 
     def penalised(position: float) -> float:
