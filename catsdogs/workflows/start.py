@@ -123,6 +123,7 @@ def assemble(
         if settings.network.auxiliary:
             say(f"warning: --network.auxiliary changes nothing: {strategy.name} keeps the backbone")
         if spec.kind != "mlp":
+            _say_unneeded(settings, strategy)
             return Start(classifier, card, {})
     return Start(classifier, card, _training_plan(strategy, classifier, card, base, settings, timed=timed))
 
@@ -222,6 +223,14 @@ def _say_unused(asked: AugmentationSettings, strategy: Strategy, *, gradients: b
             f"warning: --augmentation changes nothing: the head of {strategy.name} learns from features of "
             f"the pictures as they are{but}"
         )
+
+
+def _say_unneeded(settings: TrainSettings, strategy: Strategy) -> None:
+    """Tell who asked for a solver, a schedule or an average that a fitted head has no steps."""
+    asked = {"solver": settings.solver, "schedule": settings.schedule, "averaging": settings.averaging}
+    unused = [f"--{name}" for name, section in asked.items() if section != type(section)()]
+    if unused:
+        say(f"warning: {', '.join(unused)}: no effect, for {strategy.name} is fitted without gradient epochs")
 
 
 def _rate(settings: TrainSettings, strategy: Strategy) -> float:

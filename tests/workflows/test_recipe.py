@@ -112,6 +112,15 @@ def test_l2_sp_keeps_the_backbone_near_its_start_also_after_a_resume(tmp_path):
     assert moved(near) < 0.5 * moved(far)
 
 
+def test_who_asks_for_steps_where_there_are_none_is_told(tmp_path, capsys):
+    probe = ["--transfer.strategy", "linear_probe"]
+    run(tmp_path / "run", *probe, "--averaging.interpolation", "0.5", "--solver.name", "sgd")
+    told = "warning: --solver, --averaging: no effect, for linear_probe is fitted without gradient epochs"
+    assert told in capsys.readouterr().out.replace("\n", " ")
+    run(tmp_path / "plain", *probe)
+    assert "no effect" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_soup_is_kept_where_validation_says_that_it_is_no_worse(tmp_path, capsys):
     words = [*FULL, "--transfer.epochs", "4", "--averaging.kind", "soup", "--averaging.models", "3"]
