@@ -35,7 +35,7 @@ class Interpolation:
         """What was kept, and why."""
         if not self.log_losses:
             return f"interpolation: {self._way} is kept, as asked"
-        judged = f"{self.pictures:,} validation pictures"
+        judged = f"{self.pictures:,} held-out pictures"
         if self.position == END:
             return f"interpolation: the trained weights stay as they are, by the log loss of {judged}"
         kept, trained = self.log_losses[self.position], self.log_losses[END]

@@ -42,7 +42,8 @@ class ModelCard:
         head: What the head is made of.
         stages: Where its features come from; the layers above the last of them are not in the file.
         temperature: Logits are divided by it before they become probabilities.
-        training: Strategy, seed, set sizes and the like, for people; nothing reads it.
+        training: Strategy, seed, epoch, interpolation and the like, for people and for a run that goes on;
+            predicting reads none of it.
         network: What ``catsdogs_cnn`` is made of; None for the other backbones.
         embedded: Whether it is the model that the package carries, or builds on it: what that one has learned
             from cannot judge this one either.

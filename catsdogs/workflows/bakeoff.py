@@ -17,7 +17,6 @@ from catsdogs.data.splits import write_split
 from catsdogs.models.modelcard import TOP
 from catsdogs.models.modelfile import save_model
 from catsdogs.reporting.console import progress, say
-from catsdogs.training.recipe import Recipe
 from catsdogs.transfer.labelled import Study
 from catsdogs.transfer.scoring import ScoredProbe, score_linear, score_svm
 from catsdogs.transfer.strategies import Strategy
@@ -170,8 +169,8 @@ def _train(
         write_json(run.plan, {"strategy": strategy.name, **start.plan})
     fit(short, run, say, alone=True)
     asked = _in_split(held_out, "test")
-    # Like the temperature: the judges fit one number of either candidate.
-    interpolate(run, Recipe.from_dict(run.read_plan()["recipe"]).averaging.interpolation, asked)
+    # By the pictures that judge it, as the temperature of both candidates is.
+    interpolate(run, asked)
     with progress("judging", len(asked)) as advance:
         applied = apply(run.path, asked, advance=advance)
     assert applied is not None

@@ -13,6 +13,7 @@ from catsdogs.models.classifier import ImageClassifier
 from catsdogs.models.modelcard import ModelCard
 from catsdogs.models.modelfile import load_model, save_model
 from catsdogs.reporting.console import progress, say
+from catsdogs.training.recipe import Recipe
 from catsdogs.training.soup import stir
 from catsdogs.workflows.runfolder import RunFolder
 from catsdogs.workflows.validating import Validation
@@ -20,16 +21,17 @@ from catsdogs.workflows.validating import Validation
 AUTO = "auto"
 
 
-def interpolate(run: RunFolder, asked: float | str, held_out: Sequence[ImageRecord]) -> None:
+def interpolate(run: RunFolder, held_out: Sequence[ImageRecord]) -> None:
     """Put the weights that are best on the way from the start model to the trained one in its place.
 
     Doing it again, after a kill, changes nothing.
 
     Args:
-        run: With both models.
-        asked: The position in (0, 1], or ``auto``.
-        held_out: The validation pictures; where there are none, ``auto`` keeps the trained weights.
+        run: With both models, and the recipe that says how far, or that the pictures are to decide.
+        held_out: That the weights have not learned from; without any they would decide nothing, and the
+            trained weights stay.
     """
+    asked = Recipe.from_dict(run.read_plan()["recipe"]).averaging.interpolation
     if asked == END or (asked == AUTO and not held_out):
         return
     classifier, card = load_model(run.path)

@@ -24,7 +24,6 @@ from catsdogs.models.modelfile import save_familiarity, save_temperature
 from catsdogs.reporting.console import figure_text, progress, say, say_nothing
 from catsdogs.reporting.figures import save_figure
 from catsdogs.reporting.watchfigures import draw_watch
-from catsdogs.training.recipe import Recipe
 from catsdogs.transfer.strategies import AUTO, find_strategy
 from catsdogs.workflows.applying import apply
 from catsdogs.workflows.corrections import Corrections, say_raw_labels, with_raw_labels
@@ -102,7 +101,7 @@ def _finish(settings: TrainSettings, run: RunFolder) -> None:
     if "recipe" in plan:
         records = read_split(run.split)
         learned, held_out = ([one for one in records if one.split == name] for name in ("train", "val"))
-        interpolate(run, Recipe.from_dict(plan["recipe"]).averaging.interpolation, held_out)
+        interpolate(run, held_out)
         if held_out:
             _learn_from_held_out(run, learned, held_out)
         diagnosis = diagnose_run(run)

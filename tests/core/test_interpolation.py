@@ -34,7 +34,7 @@ def test_it_is_read_as_it_was_written():
 
 def test_the_sentence_tells_what_was_kept_and_by_what():
     assert "35% of the way" in Interpolation(0.35, 1200, {0.35: 0.2, 1.0: 0.3}).sentence
-    assert "0.2000 on 1,200 validation pictures" in Interpolation(0.35, 1200, {0.35: 0.2, 1.0: 0.3}).sentence
+    assert "0.2000 on 1,200 held-out pictures" in Interpolation(0.35, 1200, {0.35: 0.2, 1.0: 0.3}).sentence
     assert "too close" in Interpolation(0.5, 6, {0.5: 0.4, 1.0: 0.3}).sentence
     assert "stay as they are" in Interpolation(END, 1200, {0.35: 0.4, 1.0: 0.3}).sentence
     assert "as asked" in Interpolation(0.35, 0, {}).sentence

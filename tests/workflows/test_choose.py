@@ -57,7 +57,7 @@ def test_a_bake_off_uses_the_training_pictures_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(
         bakeoff,
         "interpolate",
-        lambda place, asked, records: (judges.extend(records), interpolate(place, asked, records)),
+        lambda place, records: (judges.extend(records), interpolate(place, records)),
     )
     borders = ["--transfer.thresholds.plenty", "20", "--transfer.epochs", "2", "--transfer.batch_size", "8"]
     assert train(run, *borders) == 0
